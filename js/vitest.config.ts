@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts", "test/**/*.test.tsx"],
+    environment: "node",
+    // A rejection or an error outside a test is a failure (nothing may escape from the client).
+    dangerouslyIgnoreUnhandledErrors: false,
+  },
+});
