@@ -1,0 +1,257 @@
+"""Every frame of the wire but the event's own, one struct each: decode what clients send, encode what they get.
+
+``spec/frames.schema.json`` states the same; ``spec/vectors`` hold both to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tidings.core.codes import CloseCode, ErrorCode
+from tidings.core.errors import PeerError
+from tidings.core.events import Draft, Event, draft_from, nests_too_deep
+from tidings.core.limits import ID_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX, NESTING_MAX
+from tidings.core.topics import SYSTEM_TOPIC
+
+FrameId = int | str
+_ID_INTEGER_MAX = 2**53 - 1
+
+
+# What clients send.
+
+
+class Subscribe(msgspec.Struct, frozen=True):
+    """Ask for topics, each from a position where ``since`` names one."""
+
+    topics: list[str]
+    since: dict[str, str] = {}
+    id: FrameId | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    """Leave topics; what is not held is left all the same."""
+
+    topics: list[str]
+    id: FrameId | None = None
+
+
+class Ping(msgspec.Struct, frozen=True):
+    """Ask for a pong."""
+
+    id: FrameId | None = None
+
+
+class Auth(msgspec.Struct, frozen=True):
+    """Give credentials, at first or anew."""
+
+    token: str
+    id: FrameId | None = None
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Publish an event, where the rules allow it to clients."""
+
+    draft: Draft
+    idempotency_key: str | None = None
+    id: FrameId | None = None
+
+
+ClientFrame = Subscribe | Unsubscribe | Ping | Auth | Publish
+
+
+class FrameError(PeerError):
+    """A frame that was refused, with the ``id`` to answer, where it could be read."""
+
+    def __init__(self, fault: PeerError, frame_id: FrameId | None) -> None:
+        super().__init__(fault.code, fault.message, topic=fault.topic, close=fault.close, path=fault.path)
+        self.frame_id = frame_id
+
+
+class _Envelope(msgspec.Struct):
+    type: str
+    id: FrameId | None = None
+
+
+def decode_client_frame(text: str | bytes) -> ClientFrame:
+    """Read a client's frame; raise FrameError with the code that it must get, and nothing else, ever."""
+    frame_id: FrameId | None = None
+    try:
+        raw = text.encode() if isinstance(text, str) else text
+        if nests_too_deep(raw):
+            raise PeerError(ErrorCode.BAD_FRAME, f"The frame nests deeper than {NESTING_MAX} levels.")
+        envelope = _decode(raw, _Envelope)
+        frame_id = _checked_id(envelope.id)
+        if envelope.type == "publish":
+            return _decode_publish(raw, frame_id)
+        kind = _CLIENT_FRAMES.get(envelope.type)
+        if kind is None:
+            raise PeerError(
+                ErrorCode.UNKNOWN_TYPE,
+                f"{envelope.type[:40]!r} is no type of frame; use subscribe, unsubscribe, ping, auth or publish.",
+            )
+        return _decode(raw, kind)
+    except UnicodeError:
+        fault = PeerError(ErrorCode.BAD_JSON, "The frame is not UTF-8.", close=CloseCode.INVALID_DATA)
+        raise FrameError(fault, frame_id) from None
+    except PeerError as fault:
+        raise FrameError(fault, frame_id) from None
+
+
+_CLIENT_FRAMES: dict[str, type[Subscribe] | type[Unsubscribe] | type[Ping] | type[Auth]] = {
+    "subscribe": Subscribe,
+    "unsubscribe": Unsubscribe,
+    "ping": Ping,
+    "auth": Auth,
+}
+_T = TypeVar("_T")
+
+
+def _decode(raw: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except RecursionError:
+        raise PeerError(ErrorCode.BAD_FRAME, f"The frame nests deeper than {NESTING_MAX} levels.") from None
+    except msgspec.ValidationError as error:  # JSON, but not of this shape; its text names the path
+        raise PeerError(ErrorCode.BAD_FRAME, f"The frame is not of the expected shape: {error}.") from None
+    except msgspec.DecodeError as error:
+        raise PeerError(ErrorCode.BAD_JSON, f"The frame is not JSON: {error}.") from None
+
+
+def _decode_publish(raw: bytes, frame_id: FrameId | None) -> Publish:
+    value = _decode(raw, dict[str, Any])
+    key = value.get("idempotency_key")
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX):
+        raise PeerError(
+            ErrorCode.BAD_FRAME,
+            f"idempotency_key must be a string of 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters.",
+            path="idempotency_key",
+        )
+    return Publish(draft_from(value), key, frame_id)
+
+
+def _checked_id(value: FrameId | None) -> FrameId | None:
+    if isinstance(value, str) and len(value) > ID_LENGTH_MAX:
+        raise PeerError(ErrorCode.BAD_FRAME, f"id must be an integer or at most {ID_LENGTH_MAX} characters.", path="id")
+    if isinstance(value, int) and abs(value) > _ID_INTEGER_MAX:
+        raise PeerError(ErrorCode.BAD_FRAME, "id must be an integer of at most 2^53-1, or a string.", path="id")
+    return value
+
+
+# What clients get.
+
+
+class ServerFrame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A frame that the server sends; every one has a ``type`` and a ``topic``."""
+
+    _encoder: ClassVar[msgspec.json.Encoder] = msgspec.json.Encoder()
+
+    def encode(self) -> bytes:
+        """As compact JSON."""
+        return self._encoder.encode(self)
+
+
+class Welcome(ServerFrame, tag="welcome"):
+    """You are connected: this is who the server takes you for (R6)."""
+
+    topic: str = SYSTEM_TOPIC
+    protocol: int = 1
+    user: str
+    tenant: str | None
+    session: str
+    time: str
+    heartbeat_seconds: int
+    expires_in_seconds: int | None
+    limits: dict[str, int]
+    id: FrameId | UnsetType = UNSET
+
+
+class TopicAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one subscription starts, and whether what was missed follows."""
+
+    cursor: str | None
+    recovered: bool
+    reason: str | UnsetType = UNSET
+    warning: str | UnsetType = UNSET
+
+
+class Subscribed(ServerFrame, tag="subscribed"):
+    """The answer to a subscribe; without ``id``, news that a live topic broke."""
+
+    topic: str = SYSTEM_TOPIC
+    topics: dict[str, TopicAnswer]
+    id: FrameId | UnsetType = UNSET
+
+
+class Unsubscribed(ServerFrame, tag="unsubscribed"):
+    """The answer to an unsubscribe; with ``reason``, news that topics were taken away."""
+
+    topic: str = SYSTEM_TOPIC
+    topics: list[str]
+    reason: str | UnsetType = UNSET
+    id: FrameId | UnsetType = UNSET
+
+
+class Error(ServerFrame, tag="error"):
+    """Something was refused: which, why, and what to do."""
+
+    code: str
+    message: str
+    topic: str = SYSTEM_TOPIC
+    retry_after_ms: int | UnsetType = UNSET
+    id: FrameId | UnsetType = UNSET
+
+
+class Pong(ServerFrame, tag="pong"):
+    """The answer to a ping; unsolicited, the server's heartbeat."""
+
+    topic: str = SYSTEM_TOPIC
+    id: FrameId | UnsetType = UNSET
+
+
+class Published(ServerFrame, tag="published"):
+    """The event is stored, at this cursor."""
+
+    topic: str
+    cursor: str
+    id: FrameId | UnsetType = UNSET
+
+
+class Reconnect(ServerFrame, tag="reconnect"):
+    """The server goes away: come back after a random part of this delay."""
+
+    topic: str = SYSTEM_TOPIC
+    delay_ms: int
+
+
+AnyServerFrame = Welcome | Subscribed | Unsubscribed | Error | Pong | Published | Reconnect
+
+
+def echo(frame_id: FrameId | None) -> FrameId | UnsetType:
+    """The ``id`` of an answer: that of the question, or no field at all."""
+    return UNSET if frame_id is None else frame_id
+
+
+class _Kind(msgspec.Struct):
+    type: str | None = None
+
+
+_KNOWN_SERVER_TYPES = frozenset({"welcome", "subscribed", "unsubscribed", "error", "pong", "published", "reconnect"})
+
+
+def decode_server_frame(text: str | bytes) -> AnyServerFrame | Event | None:
+    """Read a server's frame, for clients: an Event has no ``type``; None is a type of a newer server, to ignore.
+
+    Raises ValueError for what is no frame.
+    """
+    try:
+        kind = msgspec.json.decode(text, type=_Kind).type
+        if kind is None:
+            return msgspec.json.decode(text, type=Event)
+        if kind not in _KNOWN_SERVER_TYPES:
+            return None
+        return msgspec.json.decode(text, type=AnyServerFrame)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise ValueError(f"not a frame of the wire: {error}") from error
