@@ -153,7 +153,7 @@ class ServerFrame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
         return self._encoder.encode(self)
 
 
-class Welcome(ServerFrame, tag="welcome"):
+class Welcome(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="welcome"):
     """You are connected: this is who the server takes you for (R6)."""
 
     topic: str = SYSTEM_TOPIC
@@ -177,7 +177,7 @@ class TopicAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warning: str | UnsetType = UNSET
 
 
-class Subscribed(ServerFrame, tag="subscribed"):
+class Subscribed(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="subscribed"):
     """The answer to a subscribe; without ``id``, news that a live topic broke."""
 
     topic: str = SYSTEM_TOPIC
@@ -185,7 +185,7 @@ class Subscribed(ServerFrame, tag="subscribed"):
     id: FrameId | UnsetType = UNSET
 
 
-class Unsubscribed(ServerFrame, tag="unsubscribed"):
+class Unsubscribed(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="unsubscribed"):
     """The answer to an unsubscribe; with ``reason``, news that topics were taken away."""
 
     topic: str = SYSTEM_TOPIC
@@ -194,7 +194,7 @@ class Unsubscribed(ServerFrame, tag="unsubscribed"):
     id: FrameId | UnsetType = UNSET
 
 
-class Error(ServerFrame, tag="error"):
+class Error(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="error"):
     """Something was refused: which, why, and what to do."""
 
     code: str
@@ -204,14 +204,14 @@ class Error(ServerFrame, tag="error"):
     id: FrameId | UnsetType = UNSET
 
 
-class Pong(ServerFrame, tag="pong"):
+class Pong(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="pong"):
     """The answer to a ping; unsolicited, the server's heartbeat."""
 
     topic: str = SYSTEM_TOPIC
     id: FrameId | UnsetType = UNSET
 
 
-class Published(ServerFrame, tag="published"):
+class Published(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="published"):
     """The event is stored, at this cursor."""
 
     topic: str
@@ -219,7 +219,7 @@ class Published(ServerFrame, tag="published"):
     id: FrameId | UnsetType = UNSET
 
 
-class Reconnect(ServerFrame, tag="reconnect"):
+class Reconnect(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="reconnect"):
     """The server goes away: come back after a random part of this delay."""
 
     topic: str = SYSTEM_TOPIC
@@ -252,6 +252,7 @@ def decode_server_frame(text: str | bytes) -> AnyServerFrame | Event | None:
             return msgspec.json.decode(text, type=Event)
         if kind not in _KNOWN_SERVER_TYPES:
             return None
-        return msgspec.json.decode(text, type=AnyServerFrame)
+        frame: AnyServerFrame = msgspec.json.decode(text, type=AnyServerFrame)
+        return frame
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise ValueError(f"not a frame of the wire: {error}") from error
