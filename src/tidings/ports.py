@@ -1,0 +1,194 @@
+"""The contracts between the floors. Their comments are the semantics: an implementer needs nothing else.
+
+Who implements what: brokers implement :class:`Broker`; the engine implements :class:`Receiver`; transports
+implement :class:`Sink`; ``auth`` implements :class:`Authenticator` and :class:`Authorizer`, and so may users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from tidings.core.cursor import Cursor
+from tidings.core.events import Exclude, Publication
+from tidings.core.framing import Framed
+from tidings.core.identity import Identity
+from tidings.core.recovery import History
+from tidings.core.topics import TopicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer to a publish: where the event stands; ``repeated`` when its idempotency key was known."""
+
+    cursor: Cursor
+    repeated: bool = False
+
+
+class Receiver(Protocol):
+    """What a broker tells the node. Both methods are called on the event loop, return at once and never raise."""
+
+    def received(self, publication: Publication) -> None:
+        """A live message of a joined key. It may be late, repeated or out of order: the receiver sorts that out."""
+        ...
+
+    def interrupted(self) -> None:
+        """Live messages may have been lost (a connection broke): every joined topic's position is checked."""
+        ...
+
+
+class Broker(Protocol):
+    """Stores the events of each topic in order, and tells other nodes that they came.
+
+    The record is the history; live messages are news of it. A broker may lose, repeat, delay or reorder
+    live messages, and may be down for a while: then its methods raise BrokerUnavailable within a bounded
+    time. It must not: answer a publish before the event is stored, give one (epoch, offset) to two events,
+    leave a hole between offsets, or let a key see another key's events.
+
+    An epoch is made once, at random, atomically with the first event or the first ``head`` of a topic;
+    a topic whose data was lost or evicted gets a fresh one.
+    """
+
+    async def start(self, receiver: Receiver) -> None:
+        """Connect. Raises BrokerUnavailable where the broker cannot be reached at all."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; ``received`` is not called after this returns."""
+        ...
+
+    async def publish(
+        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+    ) -> Stored:
+        """Store the event at the next offset, then tell every node that joined the key.
+
+        One atomic step with the idempotency key, which holds per topic key for ``idempotency_seconds``, apart
+        from history (trimming spares it): a repeat stores nothing and answers the first cursor.
+        Raises BrokerUnavailable; the event may then be stored or not, and a repeat with the same key is safe.
+        """
+        ...
+
+    async def join(self, key: TopicKey) -> None:
+        """From the return of this call on, live messages of the key are sent to the receiver (none is promised).
+
+        The key may be a wildcard ``type:*``: then those of all topics of the type. Joining twice is once.
+        """
+        ...
+
+    async def leave(self, key: TopicKey) -> None:
+        """Stop what join began. Messages that are under way may still come."""
+        ...
+
+    async def head(self, key: TopicKey) -> Cursor:
+        """Where the topic's newest event stands; offset 0 in a fresh epoch where there is none."""
+        ...
+
+    async def history(self, key: TopicKey, since: Cursor, limit: int) -> History:
+        """The events after ``since``, oldest first, at most ``limit``, and the head at the same moment.
+
+        Facts, not verdicts: where ``since`` is of another epoch, above the head, or older than what is kept,
+        the broker answers the head and no events, or those it has: ``core.recovery.judge`` decides.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """The way out of one connection. Nothing here waits or raises: what cannot be sent is dropped with it."""
+
+    @property
+    def sees_pongs(self) -> bool:
+        """Whether protocol pongs reach us, so that silence can be judged here (else the ASGI server does it)."""
+        ...
+
+    @property
+    def pushed_count(self) -> int:
+        """How many frames were pushed so far; the heartbeat looks whether it moved."""
+        ...
+
+    def push(self, framed: Framed) -> None:
+        """Send an event: the same object for every subscriber."""
+        ...
+
+    def send(self, frame: bytes) -> None:
+        """Send one control frame, given as JSON."""
+        ...
+
+    def ping(self) -> None:
+        """Send a protocol ping, where the transport has one."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after what was pushed before. Later calls do nothing."""
+        ...
+
+    async def drained(self) -> None:
+        """Return when the backlog is small enough for another page, or the connection is gone."""
+        ...
+
+
+class CredentialSource(StrEnum):
+    """How the credentials came; cookies alone are sent by browsers unasked, and need a known origin."""
+
+    QUERY = "query"
+    MESSAGE = "message"
+    COOKIE = "cookie"
+    HEADER = "header"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a client shows to say who it is."""
+
+    token: str = field(repr=False)
+    source: CredentialSource
+    client_address: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Authenticator(Protocol):
+    """Credentials to identity."""
+
+    async def authenticate(self, credentials: Credentials) -> Identity:
+        """Say who this is; raise PeerError ``unauthorized``, with a sentence, where the credentials are refused."""
+        ...
+
+
+Action = Literal["subscribe", "publish"]
+
+
+class Authorizer(Protocol):
+    """May this identity do that?"""
+
+    async def allows(self, identity: Identity, action: Action, topic: str) -> bool:
+        """Whether the identity may subscribe to, or publish on, the topic (``type:*`` included)."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, handed in so that tests move it."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow: for deadlines."""
+        ...
+
+    def now(self) -> datetime:
+        """The wall clock with its zone: for timestamps and expiry."""
+        ...
+
+
+__all__ = [
+    "Action",
+    "Authenticator",
+    "Authorizer",
+    "Broker",
+    "Clock",
+    "CredentialSource",
+    "Credentials",
+    "Identity",
+    "Receiver",
+    "Sink",
+    "Stored",
+]
