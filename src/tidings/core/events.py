@@ -100,11 +100,14 @@ def draft_from(value: Mapping[str, Any]) -> Draft:
     """Check an event that came as JSON. Raises PeerError with the code and the path of the fault."""
     topic = value.get("topic")
     if not isinstance(topic, str):
-        raise _bad("topic", _missing_or(topic, "a string such as \"gift-list:123\""))
+        raise _bad("topic", _missing_or(topic, 'a string such as "gift-list:123"'))
     check_topic(topic)
     name = value.get("event")
     if not isinstance(name, str) or not 0 < len(name) <= EVENT_NAME_LENGTH_MAX:
-        raise _bad("event", _missing_or(name, f"a name such as UPDATED, of at most {EVENT_NAME_LENGTH_MAX} characters"))
+        raise _bad(
+            "event",
+            _missing_or(name, f"a name such as UPDATED, of at most {EVENT_NAME_LENGTH_MAX} characters"),
+        )
     data = value.get("data")
     if not isinstance(data, dict):
         raise _bad("data", _missing_or(data, "an object with entity_id and payload"))
@@ -121,9 +124,7 @@ def draft_from(value: Mapping[str, Any]) -> Draft:
 def _check_data(data: Mapping[str, Any]) -> None:
     entity_id = data.get("entity_id")
     if not isinstance(entity_id, str) or not 0 < len(entity_id) <= ENTITY_ID_LENGTH_MAX:
-        raise _bad(
-            "data.entity_id", _missing_or(entity_id, f"a string of 1 to {ENTITY_ID_LENGTH_MAX} characters")
-        )
+        raise _bad("data.entity_id", _missing_or(entity_id, f"a string of 1 to {ENTITY_ID_LENGTH_MAX} characters"))
     for name in ("user_id", "tenant_id"):
         value = data.get(name)
         if value is not None and not isinstance(value, str):
@@ -268,5 +269,3 @@ def _bad(path: str, why: str) -> PeerError:
 
 def _missing_or(value: object, wanted: str) -> str:
     return f"is missing; it must be {wanted}" if value is None else f"must be {wanted}"
-
-

@@ -68,9 +68,7 @@ def topic_type(topic: str) -> str:
 
 def escape_identifier(identifier: str) -> str:
     """An identifier as a topic can hold it: any other character becomes ``~XX``, its UTF-8 bytes in hex."""
-    return "".join(
-        char if char in _PLAIN else "".join(f"~{byte:02X}" for byte in char.encode()) for char in identifier
-    )
+    return "".join(char if char in _PLAIN else "".join(f"~{byte:02X}" for byte in char.encode()) for char in identifier)
 
 
 def user_topic(user: str) -> str:

@@ -1,0 +1,419 @@
+"""One connection's life. Inputs in, effects out; every transition stands in TRANSITIONS, at the end.
+
+    effects = session.handle(FrameReceived(text), now)
+
+The driver carries the effects out in order, and hands what comes of them back as inputs. It must call
+``handle(Ticked(...))`` when ``next_deadline()`` has passed, and ``handle(Gone())`` once when the transport
+is closed, whoever closed it. ``now`` is seconds of a clock that only grows.
+
+What subscriptions go through stands in :mod:`.interest`; this file knows only frames and deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from tidings.core import inputs as i
+from tidings.core.codes import CloseCode, ErrorCode
+from tidings.core.effects import (
+    Admit,
+    Authenticate,
+    Close,
+    Detach,
+    Effect,
+    Send,
+    SendPing,
+    Store,
+)
+from tidings.core.errors import PeerError
+from tidings.core.frames import (
+    Auth,
+    Error,
+    FrameError,
+    FrameId,
+    Ping,
+    Pong,
+    Publish,
+    Published,
+    Reconnect,
+    Subscribe,
+    Unsubscribe,
+    Welcome,
+    decode_client_frame,
+    echo,
+)
+from tidings.core.framing import Framed
+from tidings.core.identity import Identity
+from tidings.core.interest import Interest
+from tidings.core.limits import Limits, exceeds
+from tidings.core.pacing import TokenBucket
+from tidings.core.topics import SYSTEM_TOPIC
+
+PROTOCOL = 1
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    NEW = "new"
+    AWAITING_AUTH = "awaiting_auth"  # open, without credentials: the first frame must be auth
+    AUTHENTICATING = "authenticating"  # credentials are being checked; frames wait
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Session:
+    """The state of one connection; ``push`` is where the hub's events leave it."""
+
+    __slots__ = (
+        "_bad_frames", "_expired_told", "_expires_at", "_frames", "_heard_at", "_interest", "_limits",
+        "_opened_at", "_publishes", "_pushed_count", "_spoke_at", "_waiting", "id", "identity", "push", "state",
+    )  # fmt: skip
+
+    def __init__(self, session_id: str, limits: Limits, push: Callable[[Framed], None], now: float) -> None:
+        self.id = session_id
+        self.state = State.NEW
+        self.identity: Identity | None = None
+        self.push = push
+        self._limits = limits
+        self._opened_at = self._heard_at = self._spoke_at = now
+        self._pushed_count = 0
+        self._expires_at: float | None = None
+        self._expired_told = False
+        self._waiting: list[str | bytes] = []
+        self._interest = Interest(self, limits)
+        self._frames = TokenBucket(limits.frames_per_second, limits.frames_per_second * 2, now)
+        self._publishes = TokenBucket(limits.publishes_per_second, limits.publishes_per_second * 2, now)
+        self._bad_frames = TokenBucket(limits.bad_frames_per_minute / 60, limits.bad_frames_per_minute, now)
+
+    @property
+    def user(self) -> str | None:
+        """Who is connected, once that is known."""
+        return None if self.identity is None else self.identity.user
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that are held, whatever their state."""
+        return self._interest.topics
+
+    def holds(self, topic: str) -> bool:
+        """Whether publications of the topic reach this session by its name."""
+        return self._interest.holds(topic)
+
+    def handle(self, input: i.Input, now: float) -> list[Effect]:
+        """Take one input; you must carry the effects out in their order."""
+        return TRANSITIONS[self.state, type(input)](self, input, now)
+
+    def next_deadline(self) -> float:
+        """When Ticked is due: you should call it then, or soon after."""
+        if self.state is State.AWAITING_AUTH or self.state is State.AUTHENTICATING:
+            return self._opened_at + self._limits.auth_seconds
+        deadline = self._spoke_at + self._limits.heartbeat_seconds
+        if self._expires_at is not None:
+            grace = self._limits.expiry_grace_seconds if self._expired_told else 0
+            deadline = min(deadline, self._expires_at + grace)
+        return deadline
+
+    # Opening and authentication.
+
+    def _opened(self, event: i.Opened, now: float) -> list[Effect]:
+        if event.token is None:
+            self.state = State.AWAITING_AUTH
+            return []
+        self.state = State.AUTHENTICATING
+        return [Authenticate(event.token, None)]
+
+    def _first_frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
+        self._heard_at = now
+        if exceeds(len(event.text), self._limits.frame_bytes_before_auth):
+            return self._refuse(PeerError(
+                ErrorCode.UNAUTHORIZED,
+                f"The frame before authentication has more than {self._limits.frame_bytes_before_auth} bytes.",
+            ), None, CloseCode.TOO_LARGE)  # fmt: skip
+        try:
+            frame = decode_client_frame(event.text)
+        except FrameError as fault:
+            return self._refuse(fault, fault.frame_id, fault.close or CloseCode.UNAUTHORIZED)
+        if not isinstance(frame, Auth):
+            fault_ = PeerError(
+                ErrorCode.UNAUTHORIZED,
+                "The first frame must be auth with a token, for the connection came without credentials.",
+            )
+            return self._refuse(fault_, frame.id)
+        self.state = State.AUTHENTICATING
+        return [Authenticate(frame.token, frame.id)]
+
+    def _wait(self, event: i.FrameReceived, now: float) -> list[Effect]:
+        self._heard_at = now
+        if exceeds(len(self._waiting) + 1, self._limits.waiting_frames) or exceeds(
+            sum(map(len, self._waiting)) + len(event.text), self._limits.frame_bytes
+        ):
+            return self._refuse(PeerError(
+                ErrorCode.RATE_LIMITED, "Too many frames came before the credentials were checked."
+            ), None, CloseCode.TOO_MANY_REQUESTS)  # fmt: skip
+        self._waiting.append(event.text)
+        return []
+
+    def _authenticated(self, event: i.Authenticated, now: float) -> list[Effect]:
+        self.state = State.OPEN
+        self._take(event, now)
+        effects: list[Effect] = [Admit(), Send(self._welcome(event))]
+        waiting, self._waiting = self._waiting, []
+        for text in waiting:
+            if self.state is State.OPEN:
+                effects += self._frame(i.FrameReceived(text), now)
+        return effects
+
+    def _renewed(self, event: i.Authenticated, now: float) -> list[Effect]:
+        assert self.identity is not None
+        if not self.identity.same_person(event.identity):
+            return self._refuse(PeerError(ErrorCode.IDENTITY_CHANGED), event.frame_id, CloseCode.FORBIDDEN)
+        self._take(event, now)
+        return [Send(self._welcome(event)), *self._interest.look_again()]
+
+    def _take(self, event: i.Authenticated, now: float) -> None:
+        self.identity = event.identity
+        self._expires_at = None if event.expires_in is None else now + event.expires_in
+        self._expired_told = False
+        self._spoke_at = now
+
+    def _welcome(self, event: i.Authenticated) -> Welcome:
+        limits = self._limits
+        return Welcome(
+            user=event.identity.user,
+            tenant=event.identity.tenant,
+            session=self.id,
+            time=event.time,
+            heartbeat_seconds=limits.heartbeat_seconds,
+            expires_in_seconds=None if event.expires_in is None else int(event.expires_in),
+            limits={
+                "topics_per_frame": limits.topics_per_frame,
+                "topics_per_connection": limits.topics_per_connection,
+                "frame_bytes": limits.frame_bytes,
+            },
+            id=echo(event.frame_id),
+        )
+
+    def _refused(self, event: i.Refused, now: float) -> list[Effect]:
+        return self._refuse(event.fault, event.frame_id, event.fault.close or CloseCode.UNAUTHORIZED)
+
+    def _refused_when_open(self, event: i.Refused, now: float) -> list[Effect]:
+        if event.fault.close is not None:  # not admitted: the connection cannot stay
+            return self._refuse(event.fault, event.frame_id, event.fault.close)
+        return [self._error(event.fault, event.frame_id)]  # a renewal failed: the old token still holds
+
+    # Frames.
+
+    def _frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
+        self._heard_at = now
+        if exceeds(len(event.text), self._limits.frame_bytes):
+            return self._refuse(PeerError(
+                ErrorCode.BAD_FRAME, f"The frame has more than {self._limits.frame_bytes} bytes."
+            ), None, CloseCode.TOO_LARGE)  # fmt: skip
+        if not self._frames.take(now):
+            return self._refuse(PeerError(
+                ErrorCode.RATE_LIMITED, f"More than {self._limits.frames_per_second} frames a second came."
+            ), None, CloseCode.TOO_MANY_REQUESTS)  # fmt: skip
+        try:
+            frame = decode_client_frame(event.text)
+            return FRAMES[type(frame)](self, frame, now)
+        except FrameError as fault:
+            return self._bad_frame(fault, fault.frame_id, now)
+
+    def _bad_frame(self, fault: PeerError, frame_id: FrameId | None, now: float) -> list[Effect]:
+        if fault.close is not None:
+            return self._refuse(fault, frame_id, fault.close)
+        if self._limits.bad_frames_per_minute and not self._bad_frames.take(now):
+            return self._refuse(fault, frame_id, CloseCode.TOO_MANY_REQUESTS)
+        return [self._error(fault, frame_id)]
+
+    def _subscribe(self, frame: Subscribe, now: float) -> list[Effect]:
+        try:
+            return self._interest.subscribe(frame, self._tenant)
+        except PeerError as fault:
+            return self._bad_frame(fault, frame.id, now)
+
+    def _unsubscribe(self, frame: Unsubscribe, now: float) -> list[Effect]:
+        return self._interest.unsubscribe(frame)
+
+    def _ping(self, frame: Ping, now: float) -> list[Effect]:
+        return [Send(Pong(id=echo(frame.id)))]
+
+    def _auth(self, frame: Auth, now: float) -> list[Effect]:
+        return [Authenticate(frame.token, frame.id)]
+
+    def _publish(self, frame: Publish, now: float) -> list[Effect]:
+        if not self._publishes.take(now):
+            fault = PeerError(
+                ErrorCode.RATE_LIMITED,
+                f"More than {self._limits.publishes_per_second} publishes a second came; slow down.",
+                topic=frame.draft.topic,
+            )
+            return [self._error(fault, frame.id)]
+        return [Store(frame.draft, frame.idempotency_key, frame.id)]
+
+    def _stored(self, event: i.Stored, now: float) -> list[Effect]:
+        if event.frame_id is None:
+            return []
+        return [Send(Published(topic=event.topic, cursor=str(event.cursor), id=event.frame_id))]
+
+    def _store_refused(self, event: i.StoreRefused, now: float) -> list[Effect]:
+        return [self._error(event.fault, event.frame_id)]
+
+    def _heard(self, event: i.Heard, now: float) -> list[Effect]:
+        self._heard_at = now
+        return []
+
+    # Deadlines.
+
+    def _auth_late(self, event: i.Ticked, now: float) -> list[Effect]:
+        if now < self.next_deadline():
+            return []
+        fault = PeerError(ErrorCode.AUTH_TIMEOUT, f"No credentials were accepted within {self._limits.auth_seconds} s.")
+        return self._refuse(fault, None, CloseCode.TIMEOUT)
+
+    def _tick(self, event: i.Ticked, now: float) -> list[Effect]:
+        limits = self._limits
+        if event.sees_pongs and limits.silence_seconds and now - self._heard_at >= limits.silence_seconds:
+            return self._end(CloseCode.TIMEOUT, f"nothing came for {limits.silence_seconds} s")
+        effects: list[Effect] = []
+        if self._expires_at is not None and now >= self._expires_at:
+            if now >= self._expires_at + limits.expiry_grace_seconds:
+                return self._refuse(PeerError(ErrorCode.UNAUTHORIZED, "The token has expired."), None)
+            if not self._expired_told:
+                self._expired_told = True
+                effects.append(self._error(PeerError(ErrorCode.TOKEN_EXPIRED), None))
+        if now - self._spoke_at >= limits.heartbeat_seconds:
+            if event.pushed_count == self._pushed_count:  # nothing went out either: speak, for proxies and clients
+                effects.append(Send(Pong()))
+            self._spoke_at = now
+            effects.append(SendPing())
+        self._pushed_count = event.pushed_count + len(effects)
+        return effects
+
+    # The end.
+
+    def _drain(self, event: i.Draining, now: float) -> list[Effect]:
+        return [
+            Send(Reconnect(delay_ms=event.delay_ms)),
+            *self._end(CloseCode.SERVICE_RESTART, "the server restarts"),
+        ]
+
+    def _ended(self, event: i.Ended, now: float) -> list[Effect]:
+        return self._end(event.code, event.reason)
+
+    def _gone(self, event: i.Gone, now: float) -> list[Effect]:
+        self.state = State.CLOSED
+        self._waiting.clear()
+        return list(map(Detach, self._interest.clear()))
+
+    def _end(self, code: CloseCode, reason: str) -> list[Effect]:
+        self.state = State.CLOSED
+        self._waiting.clear()
+        return [*map(Detach, self._interest.clear()), Close(code, reason)]
+
+    def _refuse(
+        self, fault: PeerError, frame_id: FrameId | None, code: CloseCode = CloseCode.UNAUTHORIZED
+    ) -> list[Effect]:
+        return [self._error(fault, frame_id), *self._end(code, fault.code.value)]
+
+    def _error(self, fault: PeerError, frame_id: FrameId | None) -> Send:
+        return Send(Error(
+            code=fault.code.value, message=fault.message, topic=fault.topic or SYSTEM_TOPIC, id=echo(frame_id)
+        ))  # fmt: skip
+
+    @property
+    def _tenant(self) -> str | None:
+        return None if self.identity is None else self.identity.tenant
+
+    def _late(self, event: i.Input, now: float) -> list[Effect]:
+        """An answer to what is no longer asked, or anything after the end: nothing follows."""
+        return []
+
+    def _late_attached(self, event: i.Attached, now: float) -> list[Effect]:
+        return [Detach(event.subscription)]
+
+    def _out_of_order(self, event: i.Input, now: float) -> list[Effect]:
+        raise AssertionError(f"the driver handed {type(event).__name__} to a session that is {self.state.value}")
+
+
+_Handler = Callable[[Session, Any, float], "list[Effect]"]
+
+FRAMES: dict[type, _Handler] = {
+    Subscribe: Session._subscribe,
+    Unsubscribe: Session._unsubscribe,
+    Ping: Session._ping,
+    Auth: Session._auth,
+    Publish: Session._publish,
+}
+
+
+def _interest(handler: Callable[[Interest, Any], list[Effect]]) -> _Handler:
+    return lambda session, event, now: handler(session._interest, event)
+
+
+_ANSWERS: dict[type, _Handler] = {
+    i.Authorized: _interest(Interest.authorized),
+    i.Located: _interest(Interest.located),
+    i.Attached: _interest(Interest.attached),
+    i.PageRead: _interest(Interest.page_read),
+    i.Broken: _interest(Interest.broken),
+    i.Stored: Session._stored,
+    i.StoreRefused: Session._store_refused,
+}
+_NEVER: dict[type, _Handler] = dict.fromkeys(_ANSWERS, Session._out_of_order)
+_END: dict[type, _Handler] = {i.Draining: Session._drain, i.Ended: Session._ended, i.Gone: Session._gone}
+
+_ROWS: dict[State, dict[type, _Handler]] = {
+    State.NEW: {
+        **_NEVER,
+        **_END,
+        i.Opened: Session._opened,
+        i.FrameReceived: Session._out_of_order,
+        i.Heard: Session._heard,
+        i.Authenticated: Session._out_of_order,
+        i.Refused: Session._refused,  # the handshake's decision, such as a foreign origin
+        i.Ticked: Session._late,
+    },
+    State.AWAITING_AUTH: {
+        **_NEVER,
+        **_END,
+        i.Opened: Session._out_of_order,
+        i.FrameReceived: Session._first_frame,
+        i.Heard: Session._heard,
+        i.Authenticated: Session._out_of_order,
+        i.Refused: Session._refused,
+        i.Ticked: Session._auth_late,
+    },
+    State.AUTHENTICATING: {
+        **_NEVER,
+        **_END,
+        i.Opened: Session._out_of_order,
+        i.FrameReceived: Session._wait,
+        i.Heard: Session._heard,
+        i.Authenticated: Session._authenticated,
+        i.Refused: Session._refused,
+        i.Ticked: Session._auth_late,
+    },
+    State.OPEN: {
+        **_ANSWERS,
+        **_END,
+        i.Opened: Session._out_of_order,
+        i.FrameReceived: Session._frame,
+        i.Heard: Session._heard,
+        i.Authenticated: Session._renewed,
+        i.Refused: Session._refused_when_open,
+        i.Ticked: Session._tick,
+    },
+    State.CLOSED: {
+        **dict.fromkeys([*_ANSWERS, *_END, i.Opened, i.FrameReceived, i.Heard, i.Authenticated, i.Refused, i.Ticked],
+                        Session._late),
+        i.Attached: Session._late_attached,
+    },
+}  # fmt: skip
+
+TRANSITIONS: dict[tuple[State, type], _Handler] = {
+    (state, kind): handler for state, row in _ROWS.items() for kind, handler in row.items()
+}
