@@ -1,6 +1,6 @@
-"""Write what follows from spec/codes.json: the Python enums, the TypeScript unions and docs/errors.md.
+"""Write what follows from spec/codes.json: Python enums, TypeScript unions, a JSON Schema and docs/errors.md.
 
-`python tools/generate_codes.py` writes the three files; with `--check` it writes nothing, names those that
+`python tools/generate_codes.py` writes the four files; with `--check` it writes nothing, names those that
 differ and exits with status 1.
 """
 
@@ -266,11 +266,33 @@ def markdown_source(codes: Codes) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def schema_source(codes: Codes) -> str:
+    """The text of spec/codes.schema.json, which the schema of the frames refers to."""
+
+    def one_of(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
+        return {"oneOf": [{"const": row[key], "description": row["sentence"]} for row in rows]}
+
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "codes.schema.json",
+        "title": "The closed lists of codes and reasons",
+        "$comment": NOTE,
+        "$defs": {
+            "error": one_of(codes["errors"], "code"),
+            "close": one_of(codes["closes"], "code"),
+            "unrecovered": one_of(codes["unrecovered"], "reason"),
+            "unsubscribed": one_of(codes["unsubscribed"], "reason"),
+        },
+    }
+    return json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
+
+
 def generated(codes: Codes) -> dict[Path, str]:
     """What each generated file must hold, by its path."""
     return {
         ROOT / "src" / "tidings" / "core" / "codes.py": python_source(codes),
         ROOT / "js" / "src" / "core" / "codes.ts": typescript_source(codes),
+        ROOT / "spec" / "codes.schema.json": schema_source(codes),
         ROOT / "docs" / "errors.md": markdown_source(codes),
     }
 
