@@ -1,0 +1,324 @@
+/**
+ * The life of the connection: dial, live, lose, wait, give up.
+ *
+ * One dial at a time, each with a generation number: what an older generation says is not heard. A socket
+ * that is given up is dropped at once, for `close` on a dead link may never be answered.
+ */
+
+import { arm, type Context, cancel, enter, nextId, report, send } from "./context.js";
+import { dropPublishes, losePublishes, sendQueued } from "./publishes.js";
+import { askAll, loseTopics } from "./subscriptions.js";
+import type { RawFrame, Reason } from "./values.js";
+
+const ENDED: Readonly<Record<number, Reason>> = {
+  1000: "ended",
+  1008: "refused",
+  4403: "forbidden",
+};
+const AWAY = 1001;
+const NORMAL = 1000;
+const TIMEOUT = 4408;
+
+/** Whether anything on this page needs the connection. */
+export function wanted(m: Context): boolean {
+  return m.subscribers.size > 0 || m.publishes.length > 0;
+}
+
+/** Begin a dial: credentials first, then the socket. A page that is not yet shown waits. */
+export function dial(m: Context, force = false): void {
+  cancel(m, "backoff", "wake");
+  if (m.prerendering) {
+    enter(m, "paused", "prerendering");
+    return;
+  }
+  m.generation += 1;
+  m.dialledAt = m.now;
+  m.dialledHidden = m.hidden;
+  m.token = null;
+  enter(m, "connecting", m.reason, m.code);
+  arm(m, "connect", m.options.connect_ms);
+  if (m.hidden) watchHidden(m);
+  m.authorizing = m.options.auth;
+  if (m.options.auth) m.effects.push({ effect: "auth", generation: m.generation, force });
+  else openSocket(m, null);
+}
+
+/** The second step of a dial. */
+export function openSocket(m: Context, token: string | null): void {
+  m.authorizing = false;
+  m.token = token;
+  m.effects.push({ effect: "dial", generation: m.generation, transport: m.transport, token });
+}
+
+/** `welcome` means connected; the socket's own `open` does not. */
+export function goLive(m: Context, welcome: RawFrame): void {
+  enter(m, "live");
+  cancel(m, "connect");
+  m.windowMs = null;
+  m.retryAfterMs = null;
+  m.notBefore = 0;
+  m.token = null;
+  arm(m, "stable", m.options.stable_ms);
+  readWelcome(m, welcome);
+  askAll(m);
+  sendQueued(m);
+}
+
+/** What a welcome says: at the start of a connection, and after each renewal of its credentials. */
+export function readWelcome(m: Context, welcome: RawFrame): void {
+  const limits = welcome.limits as Record<string, unknown> | undefined;
+  m.topicsPerFrame = Math.max(1, asNumber(limits?.topics_per_frame) ?? 100);
+  m.watchdogMs = (asNumber(welcome.heartbeat_seconds) ?? 25) * 1000 + m.options.watchdog_slack_ms;
+  arm(m, "watchdog", m.watchdogMs);
+  const expires = asNumber(welcome.expires_in_seconds);
+  cancel(m, "reauth");
+  if (expires !== null && m.options.auth) arm(m, "reauth", renewAfter(m, expires * 1000));
+}
+
+/** A minute before the end, spread over the clients; half-way where the life is shorter than two minutes. */
+function renewAfter(m: Context, lifeMs: number): number {
+  const { reauth_before_ms: before, reauth_jitter_ms: jitter } = m.options;
+  if (lifeMs <= before * 2) return Math.max(lifeMs / 2, m.options.slow_down_ms / 2);
+  return lifeMs - before + (m.random * 2 - 1) * jitter;
+}
+
+/** Ask the application for new credentials while the connection stays. */
+export function renew(m: Context): void {
+  if (!m.options.auth || m.authorizing || m.authRequest !== null) return;
+  m.authorizing = true;
+  m.effects.push({ effect: "auth", generation: m.generation, force: true });
+}
+
+/** Hand new credentials in, over the living connection; its answer is another welcome. */
+export function sendRenewal(m: Context, token: string | null): void {
+  m.authorizing = false;
+  if (token === null) return;
+  m.authRequest = nextId(m);
+  send(m, { type: "auth", token, id: m.authRequest });
+}
+
+/** Renewing in place failed; try again soon, the server's own deadline stands behind. */
+export function renewLater(m: Context): void {
+  m.authorizing = false;
+  m.authRequest = null;
+  arm(m, "reauth", m.options.stable_ms);
+}
+
+/** Doubt the link: ask, and demand any frame in answer. */
+export function probe(m: Context): void {
+  if (m.timers.has("probe")) return;
+  send(m, { type: "ping" });
+  arm(m, "probe", m.options.probe_ms);
+}
+
+/** The server closed, or the link broke. The close code decides what follows. */
+export function onLost(m: Context, code: number | null): void {
+  if (code !== null && code in ENDED) {
+    leave(m);
+    block(m, ENDED[code] ?? "lost", code);
+  } else if (code === 4401) {
+    leave(m);
+    if (m.renewed || !m.options.auth) block(m, "unauthorized", code);
+    else {
+      m.renewed = true;
+      m.reason = "unauthorized";
+      dial(m, true);
+    }
+  } else {
+    leave(m);
+    retry(
+      m,
+      code === 1012 ? "restart" : code === 4429 || code === 4503 ? "slow_down" : "lost",
+      code,
+    );
+  }
+}
+
+/** The application could not give credentials: nothing has been dialled. */
+export function onAuthFailed(m: Context): void {
+  leave(m);
+  retry(m, "auth_failed", null);
+}
+
+/** Give the socket up without waiting for it, and try again after a pause. */
+export function abandon(m: Context, reason: Reason): void {
+  drop(m, TIMEOUT);
+  retry(m, reason, null);
+}
+
+/** The link is dead: dial anew at once; the pause comes if that fails too. */
+export function replace(m: Context, reason: Reason): void {
+  drop(m, TIMEOUT);
+  if (exhausted(m)) return;
+  m.attempt += 1;
+  tell(m);
+  m.reason = reason;
+  dial(m);
+}
+
+/** Dial anew because it was asked for or was announced: no failure. */
+export function redial(m: Context, reason: Reason | null = null, force = false): void {
+  drop(m, NORMAL);
+  m.reason = reason;
+  m.code = null;
+  dial(m, force);
+}
+
+/** Wait, then dial: full jitter, taken after the cap, so that clients do not meet at the cap. */
+export function retry(m: Context, reason: Reason, code: number | null): void {
+  if (exhausted(m)) return;
+  m.attempt += 1;
+  tell(m);
+  enter(m, "reconnecting", reason, code);
+  waitMs(m, backoffMs(m, reason));
+}
+
+function backoffMs(m: Context, reason: Reason): number {
+  const { backoff_base_ms: base, backoff_cap_ms: cap, slow_down_ms: slow } = m.options;
+  const spread = m.random * Math.min(cap, base * 2 ** (m.attempt - 1));
+  let ms = spread;
+  if (m.windowMs !== null) ms = m.random * m.windowMs;
+  else if (reason === "slow_down") ms = Math.max(slow, m.retryAfterMs ?? 0) + spread;
+  else if (m.retryAfterMs !== null) ms = m.retryAfterMs + spread;
+  m.windowMs = null;
+  m.retryAfterMs = null;
+  return Math.floor(m.offline ? Math.max(ms, m.options.offline_ms) : ms);
+}
+
+function waitMs(m: Context, ms: number): void {
+  m.nextTryAt = m.now + ms;
+  m.notBefore = m.nextTryAt;
+  arm(m, "backoff", ms);
+}
+
+/** The pause is over. A hidden page dials seldom; a page that nothing wants to be live, not at all. */
+export function onBackoff(m: Context): void {
+  const since = m.dialledAt === null ? Number.POSITIVE_INFINITY : m.now - m.dialledAt;
+  if (!wanted(m)) enter(m, "idle");
+  else if (m.hidden && since < m.options.hidden_dial_ms)
+    waitMs(m, m.options.hidden_dial_ms - since);
+  else dial(m);
+}
+
+/** The first use of an idle machine: dial, unless a pause after a failure still runs. */
+export function start(m: Context): void {
+  if (m.now >= m.notBefore) dial(m);
+  else {
+    enter(m, "reconnecting", "lost");
+    waitMs(m, m.notBefore - m.now);
+  }
+}
+
+/** Where the user set a limit and it is reached: no more tries until `reconnect()`. */
+function exhausted(m: Context): boolean {
+  const limit = m.options.attempts_limit;
+  if (limit === null || m.attempt < limit) return false;
+  enter(m, "failed", m.reason ?? "lost", m.code);
+  report(m, "error", "failed");
+  dropPublishes(m, "not_connected");
+  return true;
+}
+
+/** Stop for good, until the application does something about it. */
+export function block(m: Context, reason: Reason, code: number | null): void {
+  enter(m, "blocked", reason, code);
+  report(m, "error", "blocked");
+  dropPublishes(m, "not_connected");
+}
+
+/** Asked for by hand: it always works, and starts the counting anew. */
+export function dialByHand(m: Context): void {
+  const force = m.state === "blocked"; // the last credentials were refused
+  m.attempt = 0;
+  m.renewed = false;
+  redial(m, null, force);
+}
+
+/** A page that was shown after a dial in the dark: such a dial may hang for long, so begin it anew. */
+export function redialIfBlind(m: Context): void {
+  if (m.dialledHidden && !m.hidden) redial(m, m.reason);
+}
+
+/** The reason to hold still is over, unless the application asked for it. */
+export function unpause(m: Context): void {
+  if (m.prerendering) return;
+  if (wanted(m)) redial(m);
+  else enter(m, "idle");
+}
+
+/** The same for what the browser tells; a page that is still hidden goes on waiting. */
+export function wakeFromPause(m: Context): void {
+  if (m.reason !== "paused" && !m.hidden) unpause(m);
+}
+
+/** The connection has held for a while: its failures are history. */
+export function onStable(m: Context): void {
+  m.attempt = 0;
+  m.renewed = false;
+  m.told = false;
+}
+
+/** Where the application wants it, a page that stays hidden leaves. */
+export function watchHidden(m: Context): void {
+  if (m.options.pause_after_ms !== null) arm(m, "hidden", m.options.pause_after_ms);
+}
+
+/** Hold still without a connection, positions kept. */
+export function pause(m: Context, reason: Reason): void {
+  drop(m, AWAY);
+  cancel(m, "backoff", "wake");
+  enter(m, "paused", reason);
+}
+
+/** Nobody has used the connection for a while. */
+export function goIdle(m: Context): void {
+  drop(m, NORMAL);
+  cancel(m, "backoff", "wake");
+  enter(m, "idle");
+}
+
+/** The end: nothing is heard afterwards. */
+export function close(m: Context): void {
+  drop(m, NORMAL);
+  cancel(m, ...m.timers);
+  dropPublishes(m, "closed");
+  m.topics.clear();
+  m.subscribers.clear();
+  enter(m, "closed");
+}
+
+/** Detach the socket (or the dial under way) and forget what only it knew. */
+function drop(m: Context, code: number): void {
+  if (m.state === "connecting" || m.state === "live") {
+    m.effects.push({ effect: "drop", generation: m.generation, code });
+    leave(m);
+  }
+}
+
+/** What ends with every connection. */
+function leave(m: Context): void {
+  cancel(m, "connect", "watchdog", "probe", "stable", "reauth", "move", "retry");
+  m.authorizing = false;
+  m.authRequest = null;
+  m.token = null;
+  loseTopics(m);
+  losePublishes(m);
+}
+
+/** Say once per outage that the link is down: a console full of the same line helps nobody. */
+function tell(m: Context): void {
+  if (m.told) return;
+  m.told = true;
+  report(m, "warn", "disconnected");
+}
+
+/** The connection lingers after its last use; a page that moves on to the next keeps it. */
+export function watchUse(m: Context): void {
+  const running = m.state === "connecting" || m.state === "live" || m.state === "reconnecting";
+  if (!running || wanted(m)) cancel(m, "idle");
+  else if (!m.timers.has("idle")) arm(m, "idle", m.options.connection_linger_ms);
+}
+
+function asNumber(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
+}

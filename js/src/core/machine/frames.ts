@@ -1,0 +1,113 @@
+/** The server's frames, by type. Nothing in them is trusted; what is not understood is ignored. */
+
+import type { TidingsEvent } from "../event.js";
+import { goLive, readWelcome, renew, renewLater } from "./connection.js";
+import { arm, type Context, cancel, report } from "./context.js";
+import { onAnswer, onBroken, onEvent } from "./delivery.js";
+import { onPublishError, onPublished } from "./publishes.js";
+import { onRemoved, refuse, setState } from "./subscriptions.js";
+import type { RawFrame, TopicError } from "./values.js";
+
+/** A frame before `welcome`: only that, and the error that explains the coming close. */
+export function onEarlyFrame(m: Context, frame: RawFrame | null): void {
+  if (frame?.type === "welcome") goLive(m, frame);
+  else if (frame?.type === "error") {
+    m.retryAfterMs = numberOf(frame.retry_after_ms);
+  }
+}
+
+/** A frame of a living connection. Whatever it is, it is a sign of life. */
+export function onFrame(m: Context, frame: RawFrame | null): void {
+  cancel(m, "probe");
+  arm(m, "watchdog", m.watchdogMs);
+  if (frame === null) return;
+  const type = frame.type;
+  if (type === undefined) {
+    if (isEvent(frame)) onEvent(m, frame as unknown as TidingsEvent);
+  } else if (typeof type === "string" && Object.hasOwn(BY_TYPE, type)) BY_TYPE[type]?.(m, frame);
+}
+
+const BY_TYPE: Readonly<Record<string, (m: Context, frame: RawFrame) => void>> = {
+  welcome: onRenewed,
+  subscribed: onSubscribed,
+  unsubscribed: onUnsubscribed,
+  error: onError,
+  published: onPublished,
+  reconnect: onReconnectFrame,
+};
+
+function isEvent(frame: RawFrame): boolean {
+  return typeof frame.topic === "string" && typeof frame.event === "string" && isObject(frame.data);
+}
+
+/** Another welcome: the credentials have been renewed. */
+function onRenewed(m: Context, frame: RawFrame): void {
+  m.authRequest = null;
+  readWelcome(m, frame);
+}
+
+/** With an id, the answer to a subscribe; without, live topics that broke. */
+function onSubscribed(m: Context, frame: RawFrame): void {
+  if (!isObject(frame.topics)) return;
+  const id = frame.id;
+  for (const [name, answer] of Object.entries(frame.topics)) {
+    const topic = m.topics.get(name);
+    if (topic === undefined || !isObject(answer)) continue;
+    if (id === undefined) {
+      if (topic.place === "held") onBroken(m, topic, answer);
+    } else if (topic.place === "asked" && topic.request === id) {
+      topic.error = null;
+      setState(m, topic, "live");
+      onAnswer(m, topic, answer);
+    }
+  }
+}
+
+/** Without an id the server took topics away; with one it answers us, who have forgotten them already. */
+function onUnsubscribed(m: Context, frame: RawFrame): void {
+  const { id, topics, reason } = frame;
+  if (id !== undefined || !Array.isArray(topics)) return;
+  onRemoved(m, topics, typeof reason === "string" ? reason : "disconnected");
+}
+
+/** An error answers a publish, an auth, or a subscribe; or it tells why the connection will be closed. */
+function onError(m: Context, frame: RawFrame): void {
+  const error: TopicError = {
+    code: typeof frame.code === "string" ? frame.code : "internal",
+  };
+  if (typeof frame.message === "string") error.message = frame.message;
+  const retryAfterMs = numberOf(frame.retry_after_ms);
+  const { id, topic: name } = frame;
+  if (onPublishError(m, id, error)) return;
+  if (id !== undefined && id === m.authRequest) {
+    renewLater(m);
+    return;
+  }
+  const about = [...m.topics.values()].filter(
+    (topic) =>
+      topic.place === "asked" &&
+      (id === undefined || topic.request === id) &&
+      (name === topic.name || (name === "system" && id !== undefined)),
+  );
+  for (const topic of about) refuse(m, topic, error, retryAfterMs);
+  if (about.length > 0) return;
+  m.retryAfterMs = retryAfterMs;
+  if (error.code === "token_expired" || error.code === "unauthorized") renew(m);
+  else if (id === undefined) {
+    report(m, "error", error.code, error.message === undefined ? {} : { message: error.message });
+  }
+}
+
+/** The server goes away soon: move within its window, each client at its own moment. */
+function onReconnectFrame(m: Context, frame: RawFrame): void {
+  m.windowMs = numberOf(frame.delay_ms) ?? m.options.backoff_base_ms;
+  arm(m, "move", Math.floor(m.random * m.windowMs));
+}
+
+function isObject(value: unknown): value is RawFrame {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function numberOf(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
+}

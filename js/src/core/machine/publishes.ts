@@ -1,0 +1,105 @@
+/** Publishes of the page: each is answered once, and none waits in silence. */
+
+import type { PublishFrame } from "../frames.js";
+import { arm, type Context, cancel, nextId, send } from "./context.js";
+import type { PublishRequest, RawFrame, TopicError } from "./values.js";
+
+/** Take a publish in: send it, keep it for `queue_ms`, or refuse it at once. */
+export function publish(m: Context, asked: PublishRequest): void {
+  const { request, queue_ms: queueMs = 0 } = asked;
+  const { topic, event, data, trace_id, version, idempotency_key } = asked;
+  const frame: PublishFrame = {
+    type: "publish",
+    topic,
+    event,
+    data,
+    ...(trace_id === undefined ? {} : { trace_id }),
+    ...(version === undefined ? {} : { version }),
+    ...(idempotency_key === undefined ? {} : { idempotency_key }),
+  };
+  const waits =
+    queueMs > 0 && m.state !== "blocked" && m.state !== "failed" && m.state !== "closed";
+  if (m.state !== "live" && !waits) {
+    settle(m, request, { code: m.state === "closed" ? "closed" : "not_connected" });
+    return;
+  }
+  m.publishes.push({ request, frame, queued: queueMs > 0, id: null, until: m.now + queueMs });
+  if (m.state === "live") sendQueued(m);
+  else watchDeadlines(m);
+}
+
+/** Send what waited, in order; each under a new id, with the idempotency key that it came with. */
+export function sendQueued(m: Context): void {
+  for (const item of m.publishes) {
+    if (item.id !== null) continue;
+    item.id = nextId(m);
+    item.until = m.now + m.options.publish_ms;
+    send(m, { ...item.frame, id: item.id });
+  }
+  watchDeadlines(m);
+}
+
+/** The server has taken one in. */
+export function onPublished(m: Context, frame: RawFrame): void {
+  const item = take(m, frame.id);
+  const cursor = frame.cursor;
+  if (item) {
+    m.effects.push({
+      effect: "settle",
+      request: item.request,
+      cursor: typeof cursor === "string" ? cursor : "",
+    });
+  }
+}
+
+/** The server has refused one; says whether the id was a publish's. */
+export function onPublishError(m: Context, id: unknown, error: TopicError): boolean {
+  const item = take(m, id);
+  if (item) settle(m, item.request, error);
+  return item !== null;
+}
+
+/** The connection went: what may wait, waits and is sent again; of the rest it is unknown whether it arrived. */
+export function losePublishes(m: Context): void {
+  const kept = m.publishes.splice(0);
+  for (const item of kept) {
+    if (item.id === null || item.queued) {
+      item.id = null;
+      m.publishes.push(item);
+    } else settle(m, item.request, { code: "connection_lost" });
+  }
+  watchDeadlines(m);
+}
+
+/** Answer all with a refusal: there will be no connection. */
+export function dropPublishes(m: Context, code: string): void {
+  for (const item of m.publishes.splice(0)) settle(m, item.request, { code });
+  watchDeadlines(m);
+}
+
+/** The timer `publish`: answer those whose time is over. */
+export function onPublishDeadline(m: Context): void {
+  const all = m.publishes.splice(0);
+  for (const item of all) {
+    if (item.until > m.now) m.publishes.push(item);
+    else settle(m, item.request, { code: item.id === null ? "not_connected" : "timeout" });
+  }
+  watchDeadlines(m);
+}
+
+function take(m: Context, id: unknown): { request: number } | null {
+  const index = typeof id === "number" ? m.publishes.findIndex((item) => item.id === id) : -1;
+  const item = index < 0 ? undefined : m.publishes.splice(index, 1)[0];
+  if (item === undefined) return null;
+  watchDeadlines(m);
+  return item;
+}
+
+function watchDeadlines(m: Context): void {
+  if (m.publishes.length === 0) cancel(m, "publish");
+  else arm(m, "publish", Math.min(...m.publishes.map((item) => item.until)) - m.now);
+}
+
+function settle(m: Context, request: number, error: TopicError): void {
+  m.effects.push({ effect: "settle", request, error });
+}
