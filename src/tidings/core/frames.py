@@ -79,7 +79,8 @@ def decode_client_frame(text: str | bytes) -> ClientFrame:
     """Read a client's frame; raise FrameError with the code that it must get, and nothing else, ever."""
     frame_id: FrameId | None = None
     try:
-        raw = text.encode() if isinstance(text, str) else text
+        # Both ways check the whole text: msgspec does not look at the UTF-8 of fields that it skips.
+        raw = text.encode() if isinstance(text, str) else text.decode().encode()
         if nests_too_deep(raw):
             raise PeerError(ErrorCode.BAD_FRAME, f"The frame nests deeper than {NESTING_MAX} levels.")
         envelope = _decode(raw, _Envelope)

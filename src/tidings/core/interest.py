@@ -257,5 +257,5 @@ def _text(cursor: Cursor | None) -> str | None:
 
 
 def _error(fault: PeerError, topic: str, frame_id: FrameId | None) -> Send:
-    shown = fault.topic if fault.topic is not None else topic
-    return Send(Error(code=fault.code.value, message=fault.message, topic=shown, id=echo(frame_id)))
+    # The topic as it was sent, however long: the client knows by it which of its subscriptions was refused.
+    return Send(Error(code=fault.code.value, message=fault.message, topic=topic, id=echo(frame_id)))
