@@ -108,23 +108,6 @@ class Store:
     frame_id: FrameId | None
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
-    """The session knows its user: count it, and answer Refused where the user has too many connections."""
-
-
 Effect = (
-    Send
-    | Replay
-    | SendPing
-    | Close
-    | Authenticate
-    | Authorize
-    | Attach
-    | Locate
-    | ReadMore
-    | GoLive
-    | Detach
-    | Store
-    | Admit
+    Send | Replay | SendPing | Close | Authenticate | Authorize | Attach | Locate | ReadMore | GoLive | Detach | Store
 )

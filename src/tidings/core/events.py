@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Set
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -152,7 +152,7 @@ def format_timestamp(when: datetime) -> str:
     """A time as events carry it: UTC, milliseconds, ``Z`` (F70). Raises ValueError for a time without a zone."""
     if when.tzinfo is None:
         raise ValueError("a timestamp needs a time zone; use datetime.now(timezone.utc)")
-    return when.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encode_body(draft: Draft, limits: Limits) -> bytes:

@@ -65,7 +65,7 @@ class Hub:
         self._channels: dict[TopicKey, _Channel] = {}
 
     def hold(self, subscription: Subscription) -> None:
-        """From now on publications of the key are kept in the subscription."""
+        """From now on the key is listened to; its publications are kept once ``start_holding`` is called."""
         self._channel(subscription.key).holding[subscription] = None
 
     def go_live(self, subscription: Subscription) -> None:
@@ -74,15 +74,21 @@ class Hub:
         channel.holding.pop(subscription, None)
         channel.live[subscription] = None
 
-    def remove(self, subscription: Subscription) -> None:
-        """Forget the subscription; nothing happens when it is not there."""
+    def remove(self, subscription: Subscription) -> bool:
+        """Forget the subscription, if it is there. True when nobody listens to the key any more."""
         channel = self._channels.get(subscription.key)
         if channel is None:
-            return
+            return True
         channel.live.pop(subscription, None)
         channel.holding.pop(subscription, None)
         if not channel.live and not channel.holding:
             del self._channels[subscription.key]
+            return True
+        return False
+
+    def listens(self, key: TopicKey) -> bool:
+        """Whether anybody listens to the key."""
+        return key in self._channels
 
     def deliver(self, publication: Publication) -> Walk:
         """Hand the publication to those that hold, and return the walk to those that are live.

@@ -18,7 +18,6 @@ from typing import Any
 from tidings.core import inputs as i
 from tidings.core.codes import CloseCode, ErrorCode
 from tidings.core.effects import (
-    Admit,
     Authenticate,
     Close,
     Detach,
@@ -94,6 +93,11 @@ class Session:
         return None if self.identity is None else self.identity.user
 
     @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+        return self.state is State.CLOSED
+
+    @property
     def topics(self) -> list[str]:
         """The topics that are held, whatever their state."""
         return self._interest.topics
@@ -159,7 +163,7 @@ class Session:
     def _authenticated(self, event: i.Authenticated, now: float) -> list[Effect]:
         self.state = State.OPEN
         self._take(event, now)
-        effects: list[Effect] = [Admit(), Send(self._welcome(event))]
+        effects: list[Effect] = [Send(self._welcome(event))]
         waiting, self._waiting = self._waiting, []
         for text in waiting:
             if self.state is State.OPEN:

@@ -25,11 +25,17 @@ if TYPE_CHECKING:
         id: str
 
         @property
-        def user(self) -> str | None: ...
+        def user(self) -> str | None:
+            """Who is connected."""
+            ...
 
-        def push(self, framed: Framed) -> None: ...
+        def push(self, framed: Framed) -> None:
+            """Send an event."""
+            ...
 
-        def holds(self, topic: str) -> bool: ...
+        def holds(self, topic: str) -> bool:
+            """Whether publications of the topic reach the session by its name."""
+            ...
 
 
 class State(Enum):
@@ -66,6 +72,14 @@ class Subscription:
     def attached(self) -> bool:
         """Whether publications reach it, to be held or to be sent: then a wildcard of its session skips them."""
         return self.state is State.LIVE or self._held is not None
+
+    def gone(self) -> bool:
+        """Whether it was left."""
+        return self.state is State.GONE
+
+    def catching_up(self) -> bool:
+        """Whether missed events are going out."""
+        return self.state is State.CATCHING_UP
 
     def start_holding(self, position: Cursor) -> None:
         """From now on keep what is published after ``position``, the feed's own."""

@@ -1,0 +1,327 @@
+"""Runs one session's effects against the ports. The same for every transport; it knows no protocol.
+
+It is callable, not a task: a frame's synchronous effects are done before ``feed`` returns, and an effect
+that awaits starts a task that ends when the connection's short list of work is empty. Promise 1 rests on
+:meth:`Connection._take`: the last missed events and GoLive are carried out with no await between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tidings.core import effects as e
+from tidings.core import inputs as i
+from tidings.core.codes import CloseCode, ErrorCode, UnrecoveredReason
+from tidings.core.errors import BrokerUnavailable, PeerError
+from tidings.core.events import format_timestamp
+from tidings.core.framing import Framed
+from tidings.core.identity import Identity
+from tidings.core.limits import exceeds
+from tidings.core.session import Session
+from tidings.core.subscription import Subscription
+from tidings.ports import Credentials, CredentialSource, Sink
+
+if TYPE_CHECKING:
+    from tidings.engine.node import Node
+
+log = logging.getLogger("tidings.connection")
+
+ATTACH_RETRY_SECONDS_MAX = 5.0
+
+
+class Connection:
+    """One session and its sink. Transports call the public methods; all of them return at once."""
+
+    __slots__ = (
+        "_catch_up",
+        "_credentials",
+        "_inbox",
+        "_node",
+        "_room",
+        "_running",
+        "_sink",
+        "_tasks",
+        "_work",
+        "session",
+    )
+
+    def __init__(self, node: Node, sink: Sink, session_id: str) -> None:
+        self._node = node
+        self._sink = sink
+        self._credentials: Credentials | None = None
+        self._inbox: deque[i.Input] = deque()
+        self._running = False
+        self._work: deque[e.Effect] = deque()
+        self._catch_up: deque[Subscription] = deque()
+        self._room: asyncio.Event | None = None
+        self._tasks: set[asyncio.Task[None]] | None = None
+        self.session = Session(session_id, node.limits, sink.push, node.clock.monotonic())
+
+    # The transport's side.
+
+    def open(self, credentials: Credentials | None, client_address: str | None = None) -> None:
+        """The transport is open, with the credentials that the handshake found, if any."""
+        self._credentials = credentials or Credentials(
+            token="", source=CredentialSource.MESSAGE, client_address=client_address
+        )
+        self.take(i.Opened(None if credentials is None else credentials.token))
+        if not self.session.closed:
+            self._node.ticker.set(self, self.session.next_deadline())
+
+    def refuse(self, fault: PeerError) -> None:
+        """The handshake's decision was no: tell it and close."""
+        self.take(i.Refused(fault))
+
+    def feed(self, text: str | bytes) -> None:
+        """A frame came."""
+        self.take(i.FrameReceived(text))
+
+    async def caught_up(self) -> None:
+        """Return when few answers are under way: a transport that waits here reads no faster than we answer."""
+        if exceeds(len(self._work), self._node.limits.waiting_frames):
+            self._room = asyncio.Event()
+            await self._room.wait()
+
+    def heard(self) -> None:
+        """A protocol pong came."""
+        self.take(i.Heard())
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """End the session from this side."""
+        self.take(i.Ended(code, reason))
+
+    def gone(self) -> None:
+        """The transport is closed. Must be called once, whoever closed it: the clean-up is here (R8)."""
+        self.take(i.Gone())
+        self._node.ticker.drop(self)
+        self._node.registry.remove(self)
+        self._node.forget(self)
+        for task in self._tasks or ():
+            task.cancel()
+
+    def tick(self) -> float | None:
+        """A deadline has passed; the next one, or None after the end."""
+        self.take(i.Ticked(self._sink.pushed_count, self._sink.sees_pongs))
+        return None if self.session.closed else self.session.next_deadline()
+
+    # Inputs and effects.
+
+    def take(self, input: i.Input) -> None:
+        """Hand one input to the session and carry out what follows; inputs that this causes come after it."""
+        self._inbox.append(input)
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._inbox:
+                self._take(self._inbox.popleft())
+        finally:
+            self._running = False
+
+    def _take(self, input: i.Input) -> None:
+        try:
+            effects = self.session.handle(input, self._node.clock.monotonic())
+            for effect in effects:
+                _CARRY_OUT[type(effect)](self, effect)
+        except Exception:
+            # Our own bug: the client is told no detail, which could be sensitive, and recovers by its cursors.
+            log.exception("session %s failed at %s", self.session.id, type(input).__name__)
+            self._inbox.clear()
+            for effect in self.session.handle(i.Ended(CloseCode.INTERNAL_ERROR, "internal error"), 0.0):
+                _CARRY_OUT[type(effect)](self, effect)
+
+    def _send(self, effect: e.Send) -> None:
+        self._sink.send(effect.frame.encode())
+
+    def _replay(self, effect: e.Replay) -> None:
+        self._sink.push(Framed(effect.publication))
+
+    def _send_ping(self, effect: e.SendPing) -> None:
+        self._sink.ping()
+
+    def _close(self, effect: e.Close) -> None:
+        self._sink.close(effect.code, effect.reason)
+
+    def _go_live(self, effect: e.GoLive) -> None:
+        self._node.hub.go_live(effect.subscription)
+
+    def _detach(self, effect: e.Detach) -> None:
+        self._node.feeds.detach(effect.subscription)
+
+    def _locate(self, effect: e.Locate) -> None:
+        cursor = self._node.feeds.completed(effect.subscription.key)
+        self.take(i.Located(effect.request, effect.subscription, cursor))
+
+    def _read_more(self, effect: e.ReadMore) -> None:
+        self._catch_up.append(effect.subscription)
+        if len(self._catch_up) == 1:
+            self._spawn(self._catching_up())
+
+    def _later(self, effect: e.Effect) -> None:
+        self._work.append(effect)
+        if len(self._work) == 1:
+            self._spawn(self._working())
+
+    # What awaits.
+
+    async def _working(self) -> None:
+        """One effect after the other: the frames of a client take effect in the order in which they came."""
+        while self._work:
+            if self._room is not None and not exceeds(len(self._work), self._node.limits.waiting_frames // 2):
+                self._room.set()
+                self._room = None
+            effect = self._work[0]
+            if isinstance(effect, e.Attach):
+                await self._attach_together()
+                continue
+            try:
+                self.take(await _AWAIT[type(effect)](self, effect))
+            finally:
+                self._work.popleft()
+
+    async def _attach_together(self) -> None:
+        """The topics of one frame are attached side by side, not one round trip after the other."""
+        batch: list[e.Attach] = []
+        for effect in self._work:
+            if not isinstance(effect, e.Attach):
+                break
+            batch.append(effect)
+        try:
+            if len(batch) == 1:
+                self.take(await self._attach(batch[0]))
+            else:
+                for done in asyncio.as_completed([self._attach(effect) for effect in batch]):
+                    self.take(await done)
+        finally:
+            for _ in batch:
+                self._work.popleft()
+
+    async def _attach(self, effect: e.Attach) -> i.Input:
+        try:
+            return await self._node.feeds.attach(effect)
+        except BrokerUnavailable:
+            self._spawn(self._attach_when_back(effect))
+            return i.Attached(effect.subscription, None, UnrecoveredReason.UNAVAILABLE)
+
+    async def _attach_when_back(self, effect: e.Attach) -> None:
+        """The broker is down: the client is told now, and told again when the topic is live."""
+        delay = 0.2
+        while not effect.subscription.gone():
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, ATTACH_RETRY_SECONDS_MAX)
+            try:
+                attached = await self._node.feeds.attach(e.Attach(effect.subscription, None, effect.reason))
+            except BrokerUnavailable:
+                continue
+            self.take(i.Broken(effect.subscription, attached.start, UnrecoveredReason.UNAVAILABLE))
+            return
+
+    async def _catching_up(self) -> None:
+        """Page after page, each when the sink has drained; several topics take turns."""
+        while self._catch_up:
+            subscription = self._catch_up[0]
+            try:
+                await self._sink.drained()
+                self.take(await self._node.feeds.read_more(subscription))
+            finally:
+                self._catch_up.popleft()
+
+    async def _authenticate(self, effect: e.Authenticate) -> i.Input:
+        assert self._credentials is not None
+        credentials = self._credentials
+        if effect.frame_id is not None or credentials.token != effect.token:
+            credentials = Credentials(
+                token=effect.token,
+                source=CredentialSource.MESSAGE,
+                client_address=credentials.client_address,
+                headers=credentials.headers,
+            )
+        try:
+            identity = await self._node.authenticator.authenticate(credentials)
+            self._node.registry.admit(self, identity)
+        except PeerError as fault:
+            return i.Refused(fault, effect.frame_id)
+        self._node.ticker.set(self, self._node.clock.monotonic())  # its deadlines are new: look in a moment
+        now = self._node.clock.now()
+        expires_in = None if identity.expires_at is None else identity.expires_at - now.timestamp()
+        return i.Authenticated(identity, format_timestamp(now), expires_in, effect.frame_id)
+
+    async def _authorize(self, effect: e.Authorize) -> i.Input:
+        faults: dict[str, PeerError] = {}
+        warnings: dict[str, str] = {}
+        for topic in effect.topics:
+            fault = self._node.catalog.unknown(topic) or await self._forbidden("subscribe", topic)
+            if fault is not None:
+                faults[topic] = fault
+            elif (warning := self._node.catalog.warning(topic)) is not None:
+                warnings[topic] = warning
+        return i.Authorized(effect.request, faults, warnings)
+
+    async def _forbidden(self, action: Any, topic: str) -> PeerError | None:
+        identity = self._identity
+        if await self._node.authorizer.allows(identity, action, topic):
+            return None
+        to = "subscribe to" if action == "subscribe" else "publish on"
+        return PeerError(ErrorCode.FORBIDDEN, f"{identity.user} may not {to} {topic}.", topic=topic)
+
+    async def _store(self, effect: e.Store) -> i.Input:
+        topic = effect.draft.topic
+        try:
+            fault = self._node.catalog.unknown(topic) or await self._forbidden("publish", topic)
+            if fault is not None:
+                return i.StoreRefused(fault, effect.frame_id)
+            stored = await self._node.publisher.publish_for_client(
+                effect.draft, self._identity, idempotency_key=effect.idempotency_key
+            )
+        except PeerError as fault:
+            return i.StoreRefused(fault, effect.frame_id)
+        except BrokerUnavailable:
+            return i.StoreRefused(PeerError(ErrorCode.UNAVAILABLE, topic=topic), effect.frame_id)
+        return i.Stored(topic, stored.cursor, effect.frame_id)
+
+    @property
+    def _identity(self) -> Identity:
+        identity = self.session.identity
+        assert identity is not None, "only an open session asks for rights"
+        return identity
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if self._tasks is not None:
+            self._tasks.discard(task)
+            if not self._tasks:
+                self._tasks = None  # an idle connection keeps nothing
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session %s failed", self.session.id, exc_info=error)
+            self.end(CloseCode.INTERNAL_ERROR, "internal error")
+
+
+_CARRY_OUT: dict[type, Callable[[Connection, Any], None]] = {
+    e.Send: Connection._send,
+    e.Replay: Connection._replay,
+    e.SendPing: Connection._send_ping,
+    e.Close: Connection._close,
+    e.GoLive: Connection._go_live,
+    e.Detach: Connection._detach,
+    e.Locate: Connection._locate,
+    e.ReadMore: Connection._read_more,
+    e.Authenticate: Connection._later,
+    e.Authorize: Connection._later,
+    e.Attach: Connection._later,
+    e.Store: Connection._later,
+}
+_AWAIT: dict[type, Callable[[Connection, Any], Any]] = {
+    e.Authenticate: Connection._authenticate,
+    e.Authorize: Connection._authorize,
+    e.Store: Connection._store,
+}

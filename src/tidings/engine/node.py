@@ -1,0 +1,130 @@
+"""One server process: the hub, the feeds, the connections, and the ports that they stand on."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+
+from tidings.core.codes import CloseCode
+from tidings.core.hub import Hub
+from tidings.core.inputs import Broken, Draining
+from tidings.core.limits import Limits
+from tidings.core.subscription import Subscription
+from tidings.engine.catalog import Catalog
+from tidings.engine.connection import Connection
+from tidings.engine.feeds import Feeds
+from tidings.engine.publisher import Publisher
+from tidings.engine.registry import Registered, Registry
+from tidings.engine.ticker import Ticker
+from tidings.ports import Authenticator, Authorizer, Broker, Clock, Sink
+
+log = logging.getLogger("tidings.node")
+
+DRAIN_WINDOW_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What a node is built on."""
+
+    broker: Broker
+    authenticator: Authenticator
+    authorizer: Authorizer
+    clock: Clock
+
+
+class Node:
+    """Start it, connect sinks to it, close it."""
+
+    def __init__(self, ports: Ports, limits: Limits, catalog: Catalog) -> None:
+        self.limits = limits
+        self.clock = ports.clock
+        self.catalog = catalog
+        self.authenticator = ports.authenticator
+        self.authorizer = ports.authorizer
+        self.hub = Hub(limits)
+        self.registry = Registry(limits)
+        self.ticker = Ticker(ports.clock)
+        self.publisher = Publisher(ports.broker, limits, ports.clock)
+        self.feeds = Feeds(
+            ports.broker,
+            self.hub,
+            limits,
+            ports.clock,
+            on_broken=self._broken,
+            on_failed=self._failed,
+            on_type=catalog.seen,
+        )
+        self._broker = ports.broker
+        self._connections: dict[str, Connection] = {}
+        self.ready = False
+
+    async def start(self) -> None:
+        """Connect to the broker. Raises BrokerUnavailable."""
+        await self._broker.start(self.feeds)
+        self.ticker.set(_PositionCheck(self), self.clock.monotonic() + self.limits.position_check_seconds)
+        self.ready = True
+        log.info("ready")
+
+    async def close(self) -> None:
+        """Send the clients away, each with the window in which to come back, and let go of everything."""
+        self.ready = False
+        for connection in list(self._connections.values()):
+            connection.take(Draining(DRAIN_WINDOW_MS))
+        await self.feeds.close()
+        self.ticker.close()
+        await self._broker.close()
+        log.info("closed")
+
+    def connect(self, sink: Sink) -> Connection:
+        """A connection for a new sink. Its transport must call ``gone`` at the end, whatever happens."""
+        session_id = secrets.token_urlsafe(16)
+        connection = self._connections[session_id] = Connection(self, sink, session_id)
+        return connection
+
+    def forget(self, connection: Connection) -> None:
+        """The connection has ended."""
+        self._connections.pop(connection.session.id, None)
+
+    def disconnect(self, *, user: str | None, tenant: str | None, session: str | None) -> int:
+        """End a user's connections on this node, or one session's; how many there were."""
+        if session is not None:
+            one = self._connections.get(session)
+            found: list[Registered] = [] if one is None or (user is not None and one.session.user != user) else [one]
+        else:
+            found = [] if user is None else self.registry.of_user(tenant, user)
+        for connection in found:
+            connection.end(CloseCode.UNAUTHORIZED, "disconnected")
+        return len(found)
+
+    def statistics(self) -> dict[str, int]:
+        """Plain counters of all parts."""
+        return {
+            "sockets": len(self._connections),
+            **self.registry.statistics(),
+            **self.hub.statistics(),
+            **self.feeds.statistics(),
+        }
+
+    def _broken(self, subscription: Subscription, news: Broken) -> None:
+        connection = self._connections.get(subscription.session.id)
+        if connection is not None:
+            connection.take(news)
+
+    def _failed(self, subscription: Subscription, error: Exception) -> None:
+        log.error("the sink of session %s failed", subscription.session.id, exc_info=error)
+        connection = self._connections.get(subscription.session.id)
+        if connection is not None:
+            connection.end(CloseCode.INTERNAL_ERROR, "internal error")
+
+
+class _PositionCheck:
+    """Ticks for as long as the node lives."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def tick(self) -> float | None:
+        self._node.feeds.check_positions()
+        return self._node.clock.monotonic() + self._node.limits.position_check_seconds

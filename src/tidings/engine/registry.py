@@ -1,0 +1,70 @@
+"""Which connections there are, and whose: for the limit per user (R9) and for ``disconnect``."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tidings.core.codes import CloseCode, ErrorCode
+from tidings.core.errors import PeerError
+from tidings.core.identity import Identity
+from tidings.core.limits import Limits, exceeds
+
+
+class Registered(Protocol):
+    """What the registry knows of a connection."""
+
+    def end(self, code: CloseCode, reason: str) -> None:
+        """End it."""
+        ...
+
+
+class Registry:
+    """Connections by (tenant, user); those whose user is not known yet are only counted by their transport."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_user: dict[tuple[str | None, str], dict[Registered, None]] = {}
+        self._user_of: dict[Registered, tuple[str | None, str]] = {}
+
+    def admit(self, connection: Registered, identity: Identity) -> None:
+        """Count the connection as this user's. Raises PeerError ``too_many_connections`` with its close code."""
+        key = (identity.tenant, identity.user)
+        if connection in self._user_of:
+            return  # a renewed token: the session decides whether it is the same person
+        mine = self._by_user.get(key, {})
+        if exceeds(len(mine) + 1, self._limits.connections_per_user):
+            raise PeerError(
+                ErrorCode.TOO_MANY_CONNECTIONS,
+                f"{identity.user} has {len(mine)} connections, and {self._limits.connections_per_user} is the limit; "
+                "close one first.",
+                close=CloseCode.TOO_MANY_REQUESTS,
+            )
+        if exceeds(len(self._user_of) + 1, self._limits.connections):
+            raise PeerError(
+                ErrorCode.TOO_MANY_CONNECTIONS,
+                "The server has as many connections as it may; try again later.",
+                close=CloseCode.TOO_MANY_REQUESTS,
+            )
+        self._by_user.setdefault(key, mine)[connection] = None
+        self._user_of[connection] = key
+
+    def remove(self, connection: Registered) -> None:
+        """Forget a connection that has ended."""
+        key = self._user_of.pop(connection, None)
+        if key is not None:
+            mine = self._by_user[key]
+            del mine[connection]
+            if not mine:
+                del self._by_user[key]
+
+    def of_user(self, tenant: str | None, user: str) -> list[Registered]:
+        """The user's connections on this node."""
+        return list(self._by_user.get((tenant, user), ()))
+
+    def all(self) -> list[Registered]:
+        """Every connection whose user is known."""
+        return list(self._user_of)
+
+    def statistics(self) -> dict[str, int]:
+        """Plain counters."""
+        return {"connections": len(self._user_of), "users": len(self._by_user)}
