@@ -16,6 +16,7 @@ function render(value: unknown, indent: string, used: number): string {
   }
   const entries = Object.entries(value);
   // The input of a step stands on one line: everything but what it leads to.
+  // So does each effect, however long it is.
   const lead = entries.filter(([key]) => key !== "effects" && key !== "timers");
   if (lead.length < entries.length) {
     const first = lead.map(([key, item]) => `${JSON.stringify(key)}: ${inline(item)}`).join(", ");
@@ -25,6 +26,11 @@ function render(value: unknown, indent: string, used: number): string {
   return `{\n${inner}${entries.map(pair).join(`,\n${inner}`)}\n${indent}}`;
 
   function pair([key, item]: [string, unknown]): string {
+    if (key === "effects" && Array.isArray(item)) {
+      if (item.length === 0) return '"effects": []';
+      const lines = item.map((effect) => `${inner}  ${inline(effect)}`);
+      return `"effects": [\n${lines.join(",\n")}\n${inner}]`;
+    }
     const label = `${JSON.stringify(key)}: `;
     return label + render(item, inner, label.length + 1);
   }

@@ -14,7 +14,7 @@ export interface Step {
 
 export interface Scenario {
   name: string;
-  description: string;
+  description?: string;
   given?: string;
   options?: Partial<MachineOptions>;
   steps: Step[];
@@ -34,11 +34,12 @@ export function play(
   scenario: Scenario,
   preludes: ReadonlyMap<string, Scenario>,
 ): { machine: Machine; outcomes: Outcome[]; cells: Set<string> } {
-  const given = stepsOf(scenario.given, preludes);
-  for (const name of Object.keys(scenario.options ?? {})) {
+  const chain = chainOf(scenario, preludes);
+  const options = Object.assign({}, ...chain.map((one) => one.options)) as Partial<MachineOptions>;
+  for (const name of Object.keys(options)) {
     if (!Object.hasOwn(DEFAULTS, name)) throw new Error(`no option is called ${name}`);
   }
-  const machine = new Machine(scenario.options);
+  const machine = new Machine(options);
   const due = new Map<string, number>();
   const cells = new Set<string>();
   const take = (step: Step): Outcome => {
@@ -46,15 +47,16 @@ export function play(
     cells.add(`${machine.state} ${input}`);
     return run(machine, step, due);
   };
-  given.forEach(take);
+  for (const one of chain.slice(0, -1)) one.steps.forEach(take);
   return { machine, outcomes: scenario.steps.map(take), cells };
 }
 
-function stepsOf(name: string | undefined, preludes: ReadonlyMap<string, Scenario>): Step[] {
-  if (name === undefined) return [];
-  const prelude = preludes.get(name);
-  if (prelude === undefined) throw new Error(`no prelude is called ${name}`);
-  return [...stepsOf(prelude.given, preludes), ...prelude.steps];
+/** The preludes that lead to the scenario, then itself. */
+function chainOf(scenario: Scenario, preludes: ReadonlyMap<string, Scenario>): Scenario[] {
+  if (scenario.given === undefined) return [scenario];
+  const prelude = preludes.get(scenario.given);
+  if (prelude === undefined) throw new Error(`no prelude is called ${scenario.given}`);
+  return [...chainOf(prelude, preludes), scenario];
 }
 
 function run(machine: Machine, step: Step, due: Map<string, number>): Outcome {

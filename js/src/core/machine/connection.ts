@@ -122,6 +122,7 @@ export function onLost(m: Context, code: number | null): void {
     else {
       m.renewed = true;
       m.reason = "unauthorized";
+      m.code = code;
       dial(m, true);
     }
   } else {
@@ -149,7 +150,7 @@ export function abandon(m: Context, reason: Reason): void {
 /** The link is dead: dial anew at once; the pause comes if that fails too. */
 export function replace(m: Context, reason: Reason): void {
   drop(m, TIMEOUT);
-  if (exhausted(m)) return;
+  if (exhausted(m, reason, null)) return;
   m.attempt += 1;
   tell(m);
   m.reason = reason;
@@ -166,7 +167,7 @@ export function redial(m: Context, reason: Reason | null = null, force = false):
 
 /** Wait, then dial: full jitter, taken after the cap, so that clients do not meet at the cap. */
 export function retry(m: Context, reason: Reason, code: number | null): void {
-  if (exhausted(m)) return;
+  if (exhausted(m, reason, code)) return;
   m.attempt += 1;
   tell(m);
   enter(m, "reconnecting", reason, code);
@@ -210,10 +211,10 @@ export function start(m: Context): void {
 }
 
 /** Where the user set a limit and it is reached: no more tries until `reconnect()`. */
-function exhausted(m: Context): boolean {
+function exhausted(m: Context, reason: Reason, code: number | null): boolean {
   const limit = m.options.attempts_limit;
   if (limit === null || m.attempt < limit) return false;
-  enter(m, "failed", m.reason ?? "lost", m.code);
+  enter(m, "failed", reason, code);
   report(m, "error", "failed");
   dropPublishes(m, "not_connected");
   return true;

@@ -117,7 +117,7 @@ const TIMER_TABLE: { readonly [N in TimerName]: Row<(m: Context) => void> } = {
   reauth:   [____,    ____,                     connection.renew,    ____,                 ____,                     ____,    ____,    ____],
   wake:     [____,    connection.redialIfBlind, probe,               dial,                 connection.wakeFromPause, ____,    ____,    ____],
   hidden:   [____,    leaveHidden,              leaveHidden,         leaveHidden,          ____,                     ____,    ____,    ____],
-  publish:  [overdue, overdue,                  overdue,             overdue,              overdue,                  overdue, overdue, ____],
+  publish:  [____,    overdue,                  overdue,             overdue,              overdue,                  ____,    ____,    ____],
   retry:    [____,    ____,                     retryTopics,         ____,                 ____,                     ____,    ____,    ____],
   move:     [____,    ____,                     move,                ____,                 ____,                     ____,    ____,    ____],
 };
