@@ -127,7 +127,9 @@ class Interest:
 
     def authorized(self, event: i.Authorized) -> list[Effect]:
         """Refused topics are told, one error each; the others are attached."""
-        request = self._requests[event.request]
+        request = self._requests.get(event.request)
+        if request is None:
+            return []  # every topic of the frame was left meanwhile
         effects: list[Effect] = []
         for topic, subscription in request.asked.items():
             if self._subscriptions.get(topic) is not subscription:
