@@ -23,9 +23,7 @@ def issue_token(member: Member) -> str:
 def read_token(token: str) -> Identity | None:
     """The member in the token; None where it is forged, damaged or out of date."""
     try:
-        claims = jwt.decode(
-            token, settings.secret, algorithms=["HS256"], options={"require": ["sub", "tenant", "exp"]}
-        )
+        claims = jwt.decode(token, settings.secret, algorithms=["HS256"], options={"require": ["sub", "tenant", "exp"]})
     except jwt.InvalidTokenError:
         return None
     return Identity(user=claims["sub"], tenant=claims["tenant"], expires_at=claims["exp"])

@@ -75,9 +75,7 @@ async def if_empty(db: AsyncSession) -> None:
     )
     await db.flush()
     db.add_all(
-        GiftList(
-            family_id=family, id=key, owner_id=owner, title=title, due_on=date.today() + timedelta(days=days)
-        )
+        GiftList(family_id=family, id=key, owner_id=owner, title=title, due_on=date.today() + timedelta(days=days))
         for family, key, owner, title, days in LISTS
     )
     await db.flush()

@@ -80,9 +80,7 @@ async def unclaim_gift(gift_id: str, me: Me) -> ClaimOut:
     return await _hand_over(gift_id, me, condition=Gift.claimed_by == me.user, to=None)
 
 
-async def _hand_over(
-    gift_id: str, me: Identity, *, condition: ColumnElement[bool], to: str | None
-) -> ClaimOut:
+async def _hand_over(gift_id: str, me: Identity, *, condition: ColumnElement[bool], to: str | None) -> ClaimOut:
     """Give the gift to `to` if the condition holds; a repeat of what is so already succeeds too."""
     async with transaction() as db:
         gift, gift_list = await _seen(db, gift_id, me)
@@ -97,9 +95,7 @@ async def _hand_over(
     return ClaimOut.of(gift)
 
 
-async def _seen(
-    db: AsyncSession, gift_id: str, me: Identity, *, also_removed: bool = False
-) -> tuple[Gift, GiftList]:
+async def _seen(db: AsyncSession, gift_id: str, me: Identity, *, also_removed: bool = False) -> tuple[Gift, GiftList]:
     """The gift as it is now, and its list; raises `Refused` (404) unless it is one of the family's."""
     gift = await db.get(Gift, gift_id, populate_existing=True)
     gift_list = await db.get(GiftList, gift.list_id) if gift else None
@@ -110,9 +106,7 @@ async def _seen(
     return gift, gift_list
 
 
-async def _update(
-    db: AsyncSession, gift_id: str, condition: ColumnElement[bool], **values: object
-) -> Gift | None:
+async def _update(db: AsyncSession, gift_id: str, condition: ColumnElement[bool], **values: object) -> Gift | None:
     """Change the gift if the condition holds, in one statement, so that no other change comes between.
 
     Returns the gift as it is then; None where the condition does not hold.

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api", tags=["people"])
 async def read_members() -> list[FamilyOut]:
     """All families with their members: the choice on the sign-in page."""
     async with transaction() as db:
-        families = (await db.scalars(select(Family).order_by(Family.name.desc()))).all()
+        families = (await db.scalars(select(Family).order_by(Family.name))).all()
         return [await _family(db, family) for family in families]
 
 
@@ -51,6 +51,4 @@ async def _session(db: AsyncSession, member: Member) -> Session:
 
 async def _family(db: AsyncSession, family: Family) -> FamilyOut:
     members = await db.scalars(select(Member).where(Member.family_id == family.id).order_by(Member.position))
-    return FamilyOut(
-        id=family.id, name=family.name, members=[MemberOut.model_validate(member) for member in members]
-    )
+    return FamilyOut(id=family.id, name=family.name, members=[MemberOut.model_validate(member) for member in members])
