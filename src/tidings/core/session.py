@@ -201,7 +201,8 @@ class Session:
         )
 
     def _refused(self, event: i.Refused, now: float) -> list[Effect]:
-        return self._refuse(event.fault, event.frame_id, event.fault.close or CloseCode.UNAUTHORIZED)
+        code = CloseCode.INTERNAL_ERROR if event.fault.code is ErrorCode.INTERNAL else CloseCode.UNAUTHORIZED
+        return self._refuse(event.fault, event.frame_id, event.fault.close or code)
 
     def _refused_when_open(self, event: i.Refused, now: float) -> list[Effect]:
         if event.fault.close is not None:  # not admitted: the connection cannot stay

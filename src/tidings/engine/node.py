@@ -46,7 +46,7 @@ class Node:
         self.hub = Hub(limits)
         self.registry = Registry(limits)
         self.ticker = Ticker(ports.clock)
-        self.publisher = Publisher(ports.broker, limits, ports.clock)
+        self.publisher = Publisher(ports.broker, limits, ports.clock, on_published=catalog.seen)
         self.feeds = Feeds(
             ports.broker,
             self.hub,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +24,9 @@ log = logging.getLogger("tidings.publisher")
 class Publisher:
     """Publishes drafts that were checked by ``core.events.draft_from``."""
 
-    def __init__(self, broker: Broker, limits: Limits, clock: Clock) -> None:
+    def __init__(self, broker: Broker, limits: Limits, clock: Clock, *, on_published: Callable[[str], None]) -> None:
         self._broker = broker
+        self._on_published = on_published
         self._limits = limits
         self._clock = clock
 
@@ -51,7 +53,7 @@ class Publisher:
         stored: list[Stored] = []
         for topic_key, body, draft, exclude, idempotency_key in encoded:
             one = await self._broker.publish(topic_key, body, exclude=exclude, idempotency_key=idempotency_key)
-            log.debug("published %s on %s at %s, trace_id=%s", draft.event, draft.topic, one.cursor, draft.trace_id)
+            self._tell(draft, one)
             stored.append(one)
         return stored
 
@@ -71,7 +73,7 @@ class Publisher:
         topic_key, body = self._encode(draft, identity.tenant, idempotency_key)
         key = None if idempotency_key is None else f"{len(identity.user)}:{identity.user}:{idempotency_key}"
         stored = await self._broker.publish(topic_key, body, idempotency_key=key)
-        log.debug("published %s on %s at %s, trace_id=%s", draft.event, draft.topic, stored.cursor, draft.trace_id)
+        self._tell(draft, stored)
         return stored
 
     async def head(self, key: TopicKey) -> Cursor:
@@ -100,6 +102,12 @@ class Publisher:
         if data.get("timestamp") is None:
             data["timestamp"] = format_timestamp(self._now())
         return TopicKey(tenant, draft.topic), encode_body(msgspec.structs.replace(draft, data=data), self._limits)
+
+    def _tell(self, draft: Draft, stored: Stored) -> None:
+        self._on_published(draft.topic)
+        log.debug(
+            "published %s on %s at %s", draft.event, draft.topic, stored.cursor, extra={"trace_id": draft.trace_id}
+        )
 
     def _now(self) -> datetime:
         return self._clock.now()

@@ -1,0 +1,318 @@
+"""Tidings in your application: settings to objects, and the calls that your code makes. No logic here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+from tidings.auth import Access, CallbackAuthenticator, JwtAuthenticator, Rule, RuleAuthorizer, check_origins
+from tidings.brokers import broker_from_url
+from tidings.core.cursor import Cursor
+from tidings.core.errors import PeerError, PublishError, UsageError
+from tidings.core.events import Draft, Exclude, draft_from, format_timestamp
+from tidings.core.identity import Identity
+from tidings.core.topics import TopicKey, check_topic
+from tidings.engine.catalog import Catalog
+from tidings.engine.clock import SystemClock
+from tidings.engine.node import Node, Ports
+from tidings.http import routes
+from tidings.observe.trace import TraceMiddleware, current_trace_id
+from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
+from tidings.settings import ConfigurationError, Settings
+from tidings.transports.handshake import decide
+from tidings.transports.websocket import serve_websocket
+
+CURSOR_HEADER = "Tidings-Cursor"
+_EXPOSE_HEADER = "Access-Control-Expose-Headers"
+SYNC_SECONDS_MAX = 30.0
+
+AuthenticateFunction = Callable[[Credentials], "Identity | Awaitable[Identity | None] | None"]
+
+
+class _Response(Protocol):
+    """Any response of Starlette or FastAPI."""
+
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+
+
+class Tidings:
+    """The real-time layer of one application.
+
+    :param authenticate: credentials to :class:`Identity`, or None to refuse; sync or async. Without it, tokens
+        are JWTs that ``secret`` (or the settings' public key) has signed.
+    :param authorize: topic pattern to rule, such as ``{"gift-list:{list_id}": may_see_list}``; a rule gets the
+        identity and the pattern's segments by name, and answers True or False, sync or async. A bare rule is
+        about subscribing; :class:`Access` adds publishing by clients. Nothing is allowed by default but
+        ``user:{id}`` to its owner.
+    :param topics: the topic types that your application publishes; subscriptions to others are refused with
+        the nearest name. None leaves it open, and unknown types are warned of.
+    :param broker: ``memory``, or an object that keeps the contract of :class:`tidings.ports.Broker`.
+    :param secret: signs and checks tokens, 32 bytes or more.
+    :param cookie: the name of the cookie that holds a token, if one does.
+    :param allowed_origins: origins of pages beside your own, such as ``https://app.example.com``.
+    :param api_keys: keys for the HTTP surface; ``KEY@TENANT`` binds one to a tenant.
+    :param settings: everything else; by default from the environment and ``tidings.toml``.
+
+    Raises ConfigurationError or UsageError, one line that names the setting, for what cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticate: AuthenticateFunction | Authenticator | None = None,
+        authorize: Mapping[str, Rule | Access | bool] | Authorizer | None = None,
+        topics: Sequence[str] | None = None,
+        broker: str | Broker | None = None,
+        secret: str | None = None,
+        cookie: str | None = None,
+        allowed_origins: Sequence[str] | None = None,
+        api_keys: Sequence[str] | None = None,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        given = {
+            "topics": topics,
+            "broker": broker if isinstance(broker, str) else None,
+            "secret": secret,
+            "cookie": cookie,
+            "allowed_origins": allowed_origins,
+            "api_keys": api_keys,
+        }
+        self.settings = _settings(settings, {name: value for name, value in given.items() if value is not None})
+        check_origins(self.settings.allowed_origins)
+        self._clock = clock or SystemClock()
+        self._catalog = Catalog(self.settings.topics)
+        limits = self.settings.limits
+        ports = Ports(
+            broker=broker_from_url(self.settings.broker, limits, self._clock)
+            if broker is None or isinstance(broker, str)
+            else broker,
+            authenticator=_authenticator(authenticate, self.settings),
+            authorizer=_authorizer(authorize, self.settings),
+            clock=self._clock,
+        )
+        self.node = Node(ports, limits, self._catalog)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = asyncio.Lock()
+
+    # In your application.
+
+    def mount(self, app: Starlette) -> None:
+        """Add the routes under the prefix to a FastAPI or Starlette application, and start and stop with it."""
+        prefix = self.settings.prefix
+        ours = [WebSocketRoute(f"{prefix}/ws", self._websocket), *routes(self, self.settings)]
+        # In front: a catch-all of the application, such as its static files, must not hide them.
+        app.router.routes[0:0] = ours
+        app.add_middleware(TraceMiddleware)
+        inner = app.router.lifespan_context
+
+        @asynccontextmanager
+        async def lifespan(scope_app: Any) -> AsyncIterator[Any]:
+            await self.start()
+            try:
+                async with inner(scope_app) as state:
+                    yield state
+            finally:
+                await self.close()
+
+        app.router.lifespan_context = lifespan
+
+    async def start(self) -> None:
+        """Connect to the broker. ``mount`` does it with the application; a script calls it by itself."""
+        async with self._starting:
+            if self._loop is None:
+                await self.node.start()
+                self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """Send the clients away and let go of the broker."""
+        async with self._starting:
+            if self._loop is not None:
+                self._loop = None
+                await self.node.close()
+
+    async def publish(
+        self,
+        topic: str,
+        event: str,
+        *,
+        entity_id: object,
+        payload: Any = None,
+        user_id: str | None = None,
+        tenant: str | None = None,
+        timestamp: datetime | None = None,
+        trace_id: str | None = None,
+        version: int | None = None,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Tell every subscriber of the topic, and answer the event's cursor.
+
+        :param entity_id: which entity it is about; anything whose ``str()`` is its id.
+        :param payload: what a Python API has in its hands: plain data, datetime, UUID, Decimal, Enum,
+            dataclasses, pydantic and msgspec models. None lets clients fetch the entity.
+        :param user_id: who caused it.
+        :param trace_id: by default that of the request that is being served, else a new one.
+        :param version: the version of the payload's schema.
+        :param exclude: a user or a session to leave out.
+        :param idempotency_key: a repeat with the same key within ten minutes stores nothing and answers
+            the first cursor.
+
+        Raises PublishError, naming topic and field, for an event that cannot be published: no subscriber is
+        touched. Raises BrokerUnavailable when the broker does not answer.
+        """
+        draft = self._draft(
+            topic, event, entity_id=entity_id, payload=payload, user_id=user_id, tenant=tenant, timestamp=timestamp,
+            trace_id=trace_id, version=version,
+        )  # fmt: skip
+        try:
+            cursor = await self.publish_draft(draft, tenant=tenant, exclude=exclude, idempotency_key=idempotency_key)
+        except PeerError as fault:
+            raise PublishError(fault) from fault
+        return str(cursor)
+
+    def publish_sync(self, topic: str, event: str, **options: Any) -> str:
+        """``publish`` from synchronous code in a thread, such as a ``def`` endpoint of FastAPI.
+
+        Raises UsageError on the event loop's own thread (await ``publish`` there) and before the start.
+        """
+        loop = self._loop
+        if loop is None:
+            raise UsageError("publish_sync needs a running server: mount() it, or await start() first")
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not None:
+            raise UsageError("publish_sync would block the event loop; use `await live.publish(...)` here")
+        options.setdefault("trace_id", current_trace_id())  # the other thread has another context
+        work = asyncio.run_coroutine_threadsafe(self.publish(topic, event, **options), loop)
+        return work.result(SYNC_SECONDS_MAX)
+
+    async def cursor(self, topic: str, *, tenant: str | None = None, response: _Response | None = None) -> str:
+        """Where the topic stands now: read it before your query's transaction begins (promise 2).
+
+        With ``response``, its header ``Tidings-Cursor`` gets ``topic=cursor``, also for pages of other origins;
+        call it again for each topic that the response shows.
+        """
+        try:
+            check_topic(topic)
+        except PeerError as fault:
+            raise UsageError(fault.message) from None
+        cursor = str(await self.head(TopicKey(tenant, topic)))
+        if response is not None:
+            headers = response.headers
+            _append(headers, CURSOR_HEADER, f"{topic}={cursor}")
+            if CURSOR_HEADER.lower() not in headers.get(_EXPOSE_HEADER, "").lower():
+                _append(headers, _EXPOSE_HEADER, CURSOR_HEADER)
+        return cursor
+
+    async def disconnect(
+        self, user: str | None = None, *, tenant: str | None = None, session: str | None = None
+    ) -> int:
+        """End a user's connections, as at a log-out, or one session's; how many there were."""
+        return self.node.disconnect(user=user, tenant=tenant, session=session)
+
+    # For the HTTP surface.
+
+    async def publish_draft(
+        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, idempotency_key: str | None
+    ) -> Cursor:
+        """Publish what has been checked. Raises PeerError or BrokerUnavailable."""
+        await self.start()
+        unknown = self._catalog.unknown(draft.topic)
+        if unknown is not None:
+            raise unknown
+        stored = await self.node.publisher.publish(
+            draft, tenant=tenant, exclude=exclude, idempotency_key=idempotency_key
+        )
+        return stored.cursor
+
+    async def head(self, key: TopicKey) -> Cursor:
+        """Where a topic stands now."""
+        await self.start()
+        return await self.node.publisher.head(key)
+
+    def ready(self) -> bool:
+        """Whether the broker is connected."""
+        return self.node.ready
+
+    # Inside.
+
+    def _draft(
+        self,
+        topic: str,
+        event: str,
+        *,
+        entity_id: object,
+        payload: Any,
+        user_id: str | None,
+        tenant: str | None,
+        timestamp: datetime | None,
+        trace_id: str | None,
+        version: int | None,
+    ) -> Draft:
+        data: dict[str, Any] = {"entity_id": str(entity_id), "payload": payload}
+        if user_id is not None:
+            data["user_id"] = str(user_id)
+        if tenant is not None:
+            data["tenant_id"] = tenant
+        try:
+            if timestamp is not None:
+                data["timestamp"] = format_timestamp(timestamp)
+            return draft_from({
+                "topic": topic,
+                "event": event,
+                "data": data,
+                "trace_id": trace_id or current_trace_id() or secrets.token_hex(16),
+                "version": version,
+            })  # fmt: skip
+        except ValueError as error:
+            raise UsageError(f"timestamp: {error}") from None
+        except PeerError as fault:
+            raise PublishError(fault) from None
+
+    async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.start()
+        decision = decide(scope, cookie=self.settings.cookie, allowed_origins=self.settings.allowed_origins)
+        await serve_websocket(self.node, decision, receive, send)
+
+
+def _settings(settings: Settings | None, given: dict[str, Any]) -> Settings:
+    if settings is None:
+        return Settings(**given)
+    if given:
+        raise UsageError(f"{' and '.join(sorted(given))}: give either settings= or the single settings, not both")
+    return settings
+
+
+def _authenticator(authenticate: AuthenticateFunction | Authenticator | None, settings: Settings) -> Authenticator:
+    if authenticate is None:
+        key = settings.secret or settings.public_key
+        if key is None:
+            raise ConfigurationError(
+                "setting secret (TIDINGS_SECRET) is missing: give a secret of 32 bytes or more, or authenticate="
+            )
+        return JwtAuthenticator(key, algorithms=settings.algorithms, audience=settings.audience, issuer=settings.issuer)
+    if hasattr(authenticate, "authenticate"):
+        return authenticate
+    return CallbackAuthenticator(authenticate)
+
+
+def _authorizer(authorize: Mapping[str, Rule | Access | bool] | Authorizer | None, settings: Settings) -> Authorizer:
+    if authorize is None or isinstance(authorize, Mapping):
+        return RuleAuthorizer(authorize, types=settings.topics)
+    return authorize
+
+
+def _append(headers: MutableMapping[str, str], name: str, value: str) -> None:
+    before = headers.get(name)
+    headers[name] = value if not before else f"{before}, {value}"
