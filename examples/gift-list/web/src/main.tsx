@@ -1,7 +1,7 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { resume } from './account.ts';
 import { App } from './App.tsx';
+import { resume } from './account.ts';
 import './styles/index.css';
 
 const root = document.getElementById('root');

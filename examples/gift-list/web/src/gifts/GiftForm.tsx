@@ -1,6 +1,7 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import type { GiftFields } from '../api.ts';
 import type { Gift } from '../model.ts';
+import { readPrice } from '../ui/format.ts';
 import { CloseIcon } from '../ui/icons.tsx';
 
 interface Props {
@@ -124,12 +125,4 @@ function TextField({ label, name, value, maxLength, hint, fault, required, numer
       )}
     </div>
   );
-}
-
-/** "12,5" as "12.50", nothing as null; undefined where it is no amount from 0 to 100,000. */
-export function readPrice(text: string): string | null | undefined {
-  const plain = text.replace(/[€\s]/g, '').replace(',', '.');
-  if (plain === '') return null;
-  if (!/^\d{1,6}(\.\d{1,2})?$/.test(plain) || Number(plain) > 100_000) return undefined;
-  return Number(plain).toFixed(2);
 }

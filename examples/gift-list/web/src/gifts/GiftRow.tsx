@@ -3,8 +3,8 @@ import { useSignedIn } from '../people/context.ts';
 import { price } from '../ui/format.ts';
 import { EditIcon, RemoveIcon } from '../ui/icons.tsx';
 import { useLate } from '../ui/useLate.ts';
-import type { Change } from './changes.ts';
 import { ClaimTag } from './ClaimTag.tsx';
+import type { Change } from './changes.ts';
 
 interface Props {
   gift: Gift;

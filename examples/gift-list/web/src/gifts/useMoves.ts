@@ -39,7 +39,10 @@ function lift(row: HTMLElement) {
   const rest = { transform: 'none', boxShadow: '0 0 0 transparent', zIndex: 1 };
   const up = { transform: 'translateY(-4px)', boxShadow: 'var(--shadow)', zIndex: 1 };
   row.animate([rest, up, rest], { duration: LIFT_MS * 2, easing: 'ease-out' });
-  row.animate([{ backgroundColor: 'var(--accent-wash)' }, {}], { duration: 900, easing: 'ease-in' });
+  row.animate([{ backgroundColor: 'var(--accent-wash)' }, {}], {
+    duration: 900,
+    easing: 'ease-in',
+  });
 }
 
 function glide(row: HTMLElement, from: number) {

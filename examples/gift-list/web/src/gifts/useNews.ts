@@ -35,7 +35,9 @@ function sentence(who: string, event: ListEvent, list: ListDetail | undefined): 
     const claim = event.data.payload as Claim;
     const gift = list?.gifts.find((other) => other.id === claim.gift_id);
     if (!gift) return null;
-    return claim.claimed_by ? `${who} is getting “${gift.name}”` : `${who} let go of “${gift.name}”`;
+    return claim.claimed_by
+      ? `${who} is getting “${gift.name}”`
+      : `${who} let go of “${gift.name}”`;
   }
   const { name } = event.data.payload as Gift;
   const done = { ADDED: 'added', UPDATED: 'changed', DELETED: 'removed' }[event.event];

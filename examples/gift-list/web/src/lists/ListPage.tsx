@@ -41,9 +41,7 @@ export function ListPage({ summary }: { summary: ListSummary }) {
         </button>
       </ListHead>
       {list.isPending && <Bones rows={5} label="Loading the gifts" />}
-      {list.isError && !list.data && (
-        <Trouble error={list.error} onRetry={() => list.refetch()} />
-      )}
+      {list.isError && !list.data && <Trouble error={list.error} onRetry={() => list.refetch()} />}
       {list.data && (
         <Gifts list={list.data} onChange={change} onEdit={(gift) => setForm({ gift })} />
       )}

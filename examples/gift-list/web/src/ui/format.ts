@@ -6,6 +6,14 @@ export function price(amount: string): string {
   return euros.format(Number(amount));
 }
 
+/** "12,5" as "12.50", nothing as null; undefined where it is no amount from 0 to 100,000. */
+export function readPrice(text: string): string | null | undefined {
+  const plain = text.replace(/[€\s]/g, '').replace(',', '.');
+  if (plain === '') return null;
+  if (!/^\d{1,6}(\.\d{1,2})?$/.test(plain) || Number(plain) > 100_000) return undefined;
+  return Number(plain).toFixed(2);
+}
+
 /** YYYY-MM-DD as "Sunday 6 December": a day, so no time zone may move it. */
 export function longDay(isoDay: string): string {
   return day.format(localDay(isoDay));
