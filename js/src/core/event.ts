@@ -118,11 +118,8 @@ function checkTime(time: unknown): Fault | null {
   if (shape === time) {
     return bad(path, `is ${shown(time)}, without a time zone`, "add Z at the end if it is in UTC");
   }
-  return bad(
-    path,
-    `is ${shown(time)}, a time that the calendar or the clock does not have`,
-    "check the day, the hour and the zone",
-  );
+  const hint = `check the day, the clock and the zone: ${TIME_EXAMPLE}`;
+  return bad(path, `is ${shown(time)}, no whole time that the calendar has`, hint);
 }
 
 function checkVersion(version: unknown): Fault | null {

@@ -13,10 +13,10 @@ export interface Fault {
 
 const SHOWN_MAX = 60;
 
-// Control characters, marks of direction, invisible characters and lone surrogates: raw in a terminal or
-// a log they could move, hide or forge what stands there.
+// Control characters, marks of direction, invisible characters, spaces that look like another and lone
+// surrogates: raw in a terminal or a log they could move, hide or forge what stands there.
 const UNPRINTABLE =
-  /["\\\p{Cc}\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\p{Cs}\u{e0000}-\u{e0fff}]/gu;
+  /["\\\p{Cc}\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\uffff\p{Cs}\u{e0000}-\u{e0fff}]/gu;
 
 /** Foreign text in quotes: at most 60 characters, and nothing in it that a terminal or a log would obey. */
 export function shown(text: string): string {

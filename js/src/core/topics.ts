@@ -90,8 +90,7 @@ function topicFault(topic: string): readonly [message: string, hint: string] {
     ];
   }
   const wrong = [...segments.join("")].find((c) => c !== "~" && !PLAIN.test(c)) ?? "";
-  return [
-    `holds ${shown(wrong)}, which an identifier cannot`,
-    `write it as ${escapeCharacter(wrong)}: the bytes of its UTF-8 in upper-case hex`,
-  ];
+  const escaped = `write it as ${escapeCharacter(wrong)}, the bytes of its UTF-8 in upper-case hex`;
+  const stray = wrong <= " " ? "take it away, or " : "";
+  return [`holds ${shown(wrong)}, which an identifier cannot`, `${stray}${escaped}`];
 }

@@ -91,13 +91,9 @@ class _Reader:
         if self._next() == "}":
             self.at += 1
             return size
-        while True:
+        size += self._member(depth) + 1
+        while self._comma("}"):
             size += self._member(depth) + 1
-            if self._next() != ",":
-                break
-            self.at += 1
-            if self._next() == "}":
-                self._fail("a comma has nothing after it", "take the comma away")
         self._close("}", "part fields by commas, and close the object with }")
         return size - 1
 
@@ -124,16 +120,23 @@ class _Reader:
             self.at += 1
             return size
         self.path.append("")
-        while True:
+        size += self._value(depth + 1) + 1
+        while self._comma("]"):
             size += self._value(depth + 1) + 1
-            if self._next() != ",":
-                break
-            self.at += 1
-            if self._next() == "]":
-                self._fail("a comma has nothing after it", "take the comma away")
         self.path.pop()
         self._close("]", "part values by commas, and close the array with ]")
         return size - 1
+
+    def _comma(self, bracket: str) -> bool:
+        """Whether a comma, and so another field or value, follows."""
+        if self._next() != ",":
+            return False
+        comma = self.at
+        self.at += 1
+        if self._next() == bracket:
+            self.at = comma
+            self._fail("a comma has nothing after it", "take the comma away")
+        return True
 
     def _close(self, bracket: str, hint: str) -> None:
         if self._next() != bracket:

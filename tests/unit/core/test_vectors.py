@@ -33,7 +33,7 @@ TOPICS, CURSORS, USERS, SPLICES = load("topics"), load("cursors"), load("users")
 EVENTS, CLIENT, SERVER = load("events"), load("client_frames"), load("server_frames")
 
 
-def vectors(*lists: list[Vector]) -> Any:
+def vectors(*lists: list[Vector]) -> pytest.MarkDecorator:
     """A parametrization by what names each vector best, shortened."""
     rows = [row for rows in lists for row in rows]
     names = [str(row.get("name") or row.get("why") or list(row.values())[:2])[:60] for row in rows]
