@@ -108,7 +108,7 @@ class Tidings:
     def mount(self, app: Starlette) -> None:
         """Add the routes under the prefix to a FastAPI or Starlette application, and start and stop with it."""
         prefix = self.settings.prefix
-        ours = [WebSocketRoute(f"{prefix}/ws", self._websocket), *routes(self, self.settings)]
+        ours = [WebSocketRoute(f"{prefix}/ws", _WebSocketEndpoint(self)), *routes(self, self.settings)]
         # In front: a catch-all of the application, such as its static files, must not hide them.
         app.router.routes[0:0] = ours
         app.add_middleware(TraceMiddleware)
@@ -280,10 +280,18 @@ class Tidings:
         except PeerError as fault:
             raise PublishError(fault) from None
 
-    async def _websocket(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.start()
-        decision = decide(scope, cookie=self.settings.cookie, allowed_origins=self.settings.allowed_origins)
-        await serve_websocket(self.node, decision, receive, send)
+
+class _WebSocketEndpoint:
+    """An ASGI application, for Starlette takes a function for something else."""
+
+    def __init__(self, live: Tidings) -> None:
+        self._live = live
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._live.start()
+        settings = self._live.settings
+        decision = decide(scope, cookie=settings.cookie, allowed_origins=settings.allowed_origins)
+        await serve_websocket(self._live.node, decision, receive, send)
 
 
 def _settings(settings: Settings | None, given: dict[str, Any]) -> Settings:
