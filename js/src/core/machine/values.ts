@@ -212,3 +212,8 @@ export const DEFAULTS: Readonly<MachineOptions> = {
   buffer_events: 256,
   publish_ms: 10_000,
 };
+
+/** `connect_ms` as TypeScript spells it: `connectMs`. */
+export type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S;

@@ -1,0 +1,117 @@
+/**
+ * The outside world as the client sees it: time, chance, timers, the page, the network.
+ *
+ * Everything that the client touches goes through here, so a test can hand in a world of its own.
+ */
+
+/** What the page tells the connection machine; each is an input of that name. */
+export type PageSignal =
+  | "online"
+  | "offline"
+  | "visible"
+  | "hidden"
+  | "page_show"
+  | "page_hide"
+  | "freeze"
+  | "thaw"
+  | "activated";
+
+/** The part of a WebSocket that is used; Node's `ws` fits as well as the browser's. */
+export interface SocketLike {
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  send(text: string): void;
+  close(code?: number): void;
+}
+export type SocketConstructor = new (url: string) => SocketLike;
+
+export interface Environment {
+  /** Milliseconds; only differences count. */
+  now(): number;
+  /** In [0, 1). */
+  random(): number;
+  /** So many random bytes, as lower-case hex. */
+  randomHex(bytes: number): string;
+  /** Run later; what it returns takes it back. */
+  timer(ms: number, run: () => void): () => void;
+  /** Run when the current task has ended. */
+  microtask(run: () => void): void;
+  /** Where relative addresses start; null outside a page. */
+  readonly base: string | null;
+  /** No page and no socket: everything is inert, as on a rendering server. */
+  readonly inert: boolean;
+  page(): { hidden: boolean; prerendering: boolean };
+  /** Tell each signal of the page until the returned clean-up is called. */
+  watchPage(tell: (signal: PageSignal) => void): () => void;
+  readonly WebSocket: SocketConstructor | undefined;
+  readonly fetch: typeof fetch;
+}
+
+/** The world of a browser page (or of a worker), with some parts replaced where the application asks. */
+export function browserEnvironment(
+  replaced: { WebSocket?: SocketConstructor; fetch?: typeof fetch } = {},
+): Environment {
+  const inPage = typeof window !== "undefined" || "WorkerGlobalScope" in globalThis;
+  return {
+    now: () => Date.now(),
+    random: () => Math.random(),
+    randomHex,
+    timer(ms, run) {
+      const handle = setTimeout(run, ms);
+      return () => clearTimeout(handle);
+    },
+    microtask: (run) => queueMicrotask(run),
+    base: typeof location === "undefined" ? null : location.href,
+    inert: !inPage && replaced.WebSocket === undefined,
+    page: () => ({
+      hidden: typeof document !== "undefined" && document.visibilityState === "hidden",
+      prerendering: typeof document !== "undefined" && isPrerendering(document),
+    }),
+    watchPage,
+    WebSocket:
+      replaced.WebSocket ??
+      (typeof WebSocket === "undefined" ? undefined : (WebSocket as SocketConstructor)),
+    // Looked up at each call: tests and instrumentation replace the global one.
+    fetch: replaced.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+  };
+}
+
+function randomHex(bytes: number): string {
+  const values = crypto.getRandomValues(new Uint8Array(bytes));
+  return Array.from(values, (value) => value.toString(16).padStart(2, "0")).join("");
+}
+
+function isPrerendering(page: Document): boolean {
+  return (page as { prerendering?: boolean }).prerendering === true;
+}
+
+function watchPage(tell: (signal: PageSignal) => void): () => void {
+  if (typeof window === "undefined" || typeof document === "undefined") return () => {};
+  const undo: (() => void)[] = [];
+  const on = (target: EventTarget | undefined, name: string, run: (event: Event) => void): void => {
+    target?.addEventListener(name, run);
+    undo.push(() => target?.removeEventListener(name, run));
+  };
+  const tellVisibility = (): void =>
+    tell(document.visibilityState === "hidden" ? "hidden" : "visible");
+  on(window, "online", () => tell("online"));
+  on(window, "offline", () => tell("offline"));
+  on(window, "pagehide", () => tell("page_hide"));
+  on(window, "pageshow", (event) => {
+    if ((event as PageTransitionEvent).persisted) tell("page_show");
+  });
+  on(document, "visibilitychange", tellVisibility);
+  on(document, "freeze", () => tell("freeze"));
+  on(document, "resume", () => {
+    tell("thaw");
+    tellVisibility(); // some browsers do not fire visibilitychange after resume
+  });
+  if (isPrerendering(document)) on(document, "prerenderingchange", () => tell("activated"));
+  const network = (navigator as { connection?: EventTarget }).connection;
+  on(network, "change", () => tell(navigator.onLine ? "online" : "offline"));
+  return () => {
+    for (const one of undo.splice(0)) one();
+  };
+}
