@@ -75,6 +75,13 @@ class _Envelope(msgspec.Struct):
     id: FrameId | None = None
 
 
+def size_bytes(text: str | bytes) -> int:
+    """How many bytes the frame has on the wire, which limits count; characters can be a quarter of that."""
+    if isinstance(text, bytes) or text.isascii():
+        return len(text)
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 def decode_client_frame(text: str | bytes) -> ClientFrame:
     """Read a client's frame; raise FrameError with the code that it must get, and nothing else, ever."""
     frame_id: FrameId | None = None

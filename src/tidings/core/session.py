@@ -42,6 +42,7 @@ from tidings.core.frames import (
     Welcome,
     decode_client_frame,
     echo,
+    size_bytes,
 )
 from tidings.core.framing import Framed
 from tidings.core.identity import Identity
@@ -131,7 +132,7 @@ class Session:
 
     def _first_frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
         self._heard_at = now
-        if exceeds(len(event.text), self._limits.frame_bytes_before_auth):
+        if exceeds(size_bytes(event.text), self._limits.frame_bytes_before_auth):
             return self._refuse(PeerError(
                 ErrorCode.UNAUTHORIZED,
                 f"The frame before authentication has more than {self._limits.frame_bytes_before_auth} bytes.",
@@ -152,7 +153,7 @@ class Session:
     def _wait(self, event: i.FrameReceived, now: float) -> list[Effect]:
         self._heard_at = now
         if exceeds(len(self._waiting) + 1, self._limits.waiting_frames) or exceeds(
-            sum(map(len, self._waiting)) + len(event.text), self._limits.frame_bytes
+            sum(map(size_bytes, self._waiting)) + size_bytes(event.text), self._limits.frame_bytes
         ):
             return self._refuse(PeerError(
                 ErrorCode.RATE_LIMITED, "Too many frames came before the credentials were checked."
@@ -213,7 +214,7 @@ class Session:
 
     def _frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
         self._heard_at = now
-        if exceeds(len(event.text), self._limits.frame_bytes):
+        if exceeds(size_bytes(event.text), self._limits.frame_bytes):
             return self._refuse(PeerError(
                 ErrorCode.BAD_FRAME, f"The frame has more than {self._limits.frame_bytes} bytes."
             ), None, CloseCode.TOO_LARGE)  # fmt: skip
