@@ -1,0 +1,61 @@
+# Two commands matter: `make demo` and `make test`. Both do all the set-up by themselves.
+PYTHON ?= python3
+DEMO_PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: demo test nightly lint fmt bench docs clean test-python test-js test-browser build chromium
+
+demo: .make/web  ## The gift list on http://127.0.0.1:8000
+	@$(BIN)/tidings run gift_list.main:app --app-dir examples/gift-list --port $(DEMO_PORT)
+
+test: lint test-python test-js test-browser  ## Every suite
+
+nightly: test  ## What takes longer than a run of `make test` may
+	$(BIN)/pytest -m nightly
+
+lint: .make/python .make/node .make/js  ## Style, types, and the floors of the house, in both languages
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+	npm run --silent lint -ws --if-present
+
+fmt: .make/python .make/node  ## Format both languages
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix --exit-zero .
+	npm run --silent fmt -ws --if-present
+
+docs: .make/python .make/node  ## Write the generated pages and pictures anew
+	$(BIN)/python tools/generate_codes.py && $(BIN)/python tools/generate_settings.py
+
+test-python: .make/python .make/js
+	$(BIN)/pytest -m "not browser and not nightly"
+
+test-js: .make/js
+	npm run --silent test -w js
+
+test-browser: .make/python .make/web chromium
+	$(BIN)/pytest -m browser tests/browser
+
+build: .make/web
+
+chromium:
+	@tools/ensure_chromium
+
+# Stamps: each set-up step runs again only when what it reads has changed.
+.make/python: requirements-dev.txt pyproject.toml
+	@tools/make_venv $(PYTHON)
+	@mkdir -p .make && touch $@
+
+.venv: .make/python
+
+.make/node: package-lock.json package.json js/package.json examples/gift-list/web/package.json
+	npm ci --no-fund --no-audit --loglevel=error
+	@mkdir -p .make && touch $@
+
+.make/js: .make/node $(shell find js/src js/package.json js/tsconfig*.json -type f 2>/dev/null)
+	npm run --silent build -w js
+	@mkdir -p .make && touch $@
+
+.make/web: .make/js .make/python $(shell find examples/gift-list/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+	npm run --silent build -w gift-list-web
+	@mkdir -p .make && touch $@
+
+clean:
+	rm -rf .venv .make node_modules js/dist examples/gift-list/web/dist
