@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -80,6 +81,13 @@ def test_unreadable(vector: Vector) -> None:
     report = only(validate_bytes(bytes_of(vector)))
     assert places(report.errors) == [{"code": "bad_json", "path": ""}]
     assert report.understood is None
+
+
+@vectors("valid")
+def test_the_payload_is_measured_as_the_server_measures_it(vector: Vector) -> None:
+    value, payload_bytes = read_json(bytes_of(vector).decode())
+    data = value["data"]
+    assert payload_bytes == (len(msgspec.json.encode(data["payload"])) if "payload" in data else None)
 
 
 def test_one_event_a_line() -> None:
