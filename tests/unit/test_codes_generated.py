@@ -37,16 +37,13 @@ def test_drift_is_seen() -> None:
 
 
 def test_every_error_code_says_what_the_list_says() -> None:
-    said = [
-        {"code": c.value, "sentence": c.sentence, "fault": c.fault, "retry": c.retry} for c in codes.ErrorCode
-    ]
+    said = [{"code": c.value, "sentence": c.sentence, "fault": c.fault, "retry": c.retry} for c in codes.ErrorCode]
     assert said == SPEC["errors"]
 
 
 def test_every_close_code_says_what_the_list_says() -> None:
     said = [
-        {"code": c.value, "name": c.name.lower(), "sentence": c.sentence, "retry": c.retry}
-        for c in codes.CloseCode
+        {"code": c.value, "name": c.name.lower(), "sentence": c.sentence, "retry": c.retry} for c in codes.CloseCode
     ]
     assert said == SPEC["closes"]
 
