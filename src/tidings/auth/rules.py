@@ -117,7 +117,7 @@ def _entry(text: str, rule: Rule | Access | bool, types: Sequence[str] | None) -
     except ValueError as error:
         raise UsageError(f"authorize: {error}") from None
     kind = text.partition(":")[0]
-    if types is not None and kind != "*" and kind not in types:
+    if types is not None and kind not in ("*", "user", *types):
         near = get_close_matches(kind, types, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "add it to topics=[...]"
         raise UsageError(f"authorize: the rule {text!r} is for a topic type that is not declared; {hint}")
