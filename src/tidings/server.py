@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from tidings.auth import Access, CallbackAuthenticator, JwtAuthenticator, Rule, RuleAuthorizer, check_origins
@@ -34,13 +36,6 @@ _EXPOSE_HEADER = "Access-Control-Expose-Headers"
 SYNC_SECONDS_MAX = 30.0
 
 AuthenticateFunction = Callable[[Credentials], "Identity | Awaitable[Identity | None] | None"]
-
-
-class _Response(Protocol):
-    """Any response of Starlette or FastAPI."""
-
-    @property
-    def headers(self) -> MutableMapping[str, str]: ...
 
 
 class Tidings:
@@ -197,7 +192,7 @@ class Tidings:
         work = asyncio.run_coroutine_threadsafe(self.publish(topic, event, **options), loop)
         return work.result(SYNC_SECONDS_MAX)
 
-    async def cursor(self, topic: str, *, tenant: str | None = None, response: _Response | None = None) -> str:
+    async def cursor(self, topic: str, *, tenant: str | None = None, response: Response | None = None) -> str:
         """Where the topic stands now: read it before your query's transaction begins (promise 2).
 
         With ``response``, its header ``Tidings-Cursor`` gets ``topic=cursor``, also for pages of other origins;
@@ -321,6 +316,6 @@ def _authorizer(authorize: Mapping[str, Rule | Access | bool] | Authorizer | Non
     return authorize
 
 
-def _append(headers: MutableMapping[str, str], name: str, value: str) -> None:
+def _append(headers: MutableHeaders, name: str, value: str) -> None:
     before = headers.get(name)
     headers[name] = value if not before else f"{before}, {value}"

@@ -106,7 +106,7 @@ def test_why_it_was_not_recovered(since: str | None, reason: str | None) -> None
             await rig.publish(LIST, number)
         head = (await rig.publish(LIST, 10)).rpartition("-")
         client = rig.client()
-        fields = {} if since is None else {"since": {LIST: since.format(epoch=head[0])}}
+        fields: dict[str, Any] = {} if since is None else {"since": {LIST: since.format(epoch=head[0])}}
         (answer,) = (await subscribed(client, LIST, **fields)).values()
         assert answer.get("reason") == reason
         assert answer["recovered"] is (reason is None)
