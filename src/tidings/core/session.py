@@ -17,6 +17,7 @@ from typing import Any
 
 from tidings.core import inputs as i
 from tidings.core.codes import CloseCode, ErrorCode
+from tidings.core.deadlines import Deadlines, Due
 from tidings.core.effects import (
     Authenticate,
     Close,
@@ -68,8 +69,8 @@ class Session:
     """The state of one connection; ``push`` is where the hub's events leave it."""
 
     __slots__ = (
-        "_bad_frames", "_expired_told", "_expires_at", "_frames", "_heard_at", "_interest", "_limits",
-        "_opened_at", "_publishes", "_pushed_count", "_spoke_at", "_waiting", "id", "identity", "push", "state",
+        "_bad_frames", "_deadlines", "_frames", "_interest", "_limits", "_publishes", "_waiting",
+        "id", "identity", "push", "state",
     )  # fmt: skip
 
     def __init__(self, session_id: str, limits: Limits, push: Callable[[Framed], None], now: float) -> None:
@@ -78,10 +79,7 @@ class Session:
         self.identity: Identity | None = None
         self.push = push
         self._limits = limits
-        self._opened_at = self._heard_at = self._spoke_at = now
-        self._pushed_count = 0
-        self._expires_at: float | None = None
-        self._expired_told = False
+        self._deadlines = Deadlines(limits, now)
         self._waiting: list[str | bytes] = []
         self._interest = Interest(self, limits)
         self._frames = TokenBucket(limits.frames_per_second, limits.frames_per_second * 2, now)
@@ -114,12 +112,8 @@ class Session:
     def next_deadline(self) -> float:
         """When Ticked is due: you should call it then, or soon after."""
         if self.state is State.AWAITING_AUTH or self.state is State.AUTHENTICATING:
-            return self._opened_at + self._limits.auth_seconds
-        deadline = self._spoke_at + self._limits.heartbeat_seconds
-        if self._expires_at is not None:
-            grace = self._limits.expiry_grace_seconds if self._expired_told else 0
-            deadline = min(deadline, self._expires_at + grace)
-        return deadline
+            return self._deadlines.auth_at
+        return self._deadlines.next()
 
     # Opening and authentication.
 
@@ -131,7 +125,7 @@ class Session:
         return [Authenticate(event.token, None)]
 
     def _first_frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
-        self._heard_at = now
+        self._deadlines.heard(now)
         if exceeds(size_bytes(event.text), self._limits.frame_bytes_before_auth):
             return self._refuse(PeerError(
                 ErrorCode.UNAUTHORIZED,
@@ -151,7 +145,7 @@ class Session:
         return [Authenticate(frame.token, frame.id)]
 
     def _wait(self, event: i.FrameReceived, now: float) -> list[Effect]:
-        self._heard_at = now
+        self._deadlines.heard(now)
         if exceeds(len(self._waiting) + 1, self._limits.waiting_frames) or exceeds(
             sum(map(size_bytes, self._waiting)) + size_bytes(event.text), self._limits.frame_bytes
         ):
@@ -180,9 +174,7 @@ class Session:
 
     def _take(self, event: i.Authenticated, now: float) -> None:
         self.identity = event.identity
-        self._expires_at = None if event.expires_in is None else now + event.expires_in
-        self._expired_told = False
-        self._spoke_at = now
+        self._deadlines.authenticated(now, event.expires_in)
 
     def _welcome(self, event: i.Authenticated) -> Welcome:
         limits = self._limits
@@ -213,7 +205,7 @@ class Session:
     # Frames.
 
     def _frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
-        self._heard_at = now
+        self._deadlines.heard(now)
         if exceeds(size_bytes(event.text), self._limits.frame_bytes):
             return self._refuse(PeerError(
                 ErrorCode.BAD_FRAME, f"The frame has more than {self._limits.frame_bytes} bytes."
@@ -269,7 +261,7 @@ class Session:
         return [self._error(event.fault, event.frame_id)]
 
     def _heard(self, event: i.Heard, now: float) -> list[Effect]:
-        self._heard_at = now
+        self._deadlines.heard(now)
         return []
 
     # Deadlines.
@@ -281,22 +273,20 @@ class Session:
         return self._refuse(fault, None, CloseCode.TIMEOUT)
 
     def _tick(self, event: i.Ticked, now: float) -> list[Effect]:
-        limits = self._limits
-        if event.sees_pongs and limits.silence_seconds and now - self._heard_at >= limits.silence_seconds:
-            return self._end(CloseCode.TIMEOUT, f"nothing came for {limits.silence_seconds} s")
         effects: list[Effect] = []
-        if self._expires_at is not None and now >= self._expires_at:
-            if now >= self._expires_at + limits.expiry_grace_seconds:
-                return self._refuse(PeerError(ErrorCode.UNAUTHORIZED, "The token has expired."), None)
-            if not self._expired_told:
-                self._expired_told = True
-                effects.append(self._error(PeerError(ErrorCode.TOKEN_EXPIRED), None))
-        if now - self._spoke_at >= limits.heartbeat_seconds:
-            if event.pushed_count == self._pushed_count:  # nothing went out either: speak, for proxies and clients
-                effects.append(Send(Pong()))
-            self._spoke_at = now
-            effects.append(SendPing())
-        self._pushed_count = event.pushed_count + len(effects)
+        for due in self._deadlines.look(now, event.pushed_count, sees_pongs=event.sees_pongs):
+            match due:
+                case Due.SILENT:
+                    return self._end(CloseCode.TIMEOUT, f"nothing came for {self._limits.silence_seconds} s")
+                case Due.EXPIRED:
+                    return self._refuse(PeerError(ErrorCode.UNAUTHORIZED, "The token has expired."), None)
+                case Due.EXPIRING:
+                    effects.append(self._error(PeerError(ErrorCode.TOKEN_EXPIRED), None))
+                case Due.SPEAK:
+                    effects.append(Send(Pong()))
+                case Due.PING:
+                    effects.append(SendPing())
+        self._deadlines.sent(sum(isinstance(effect, Send) for effect in effects))
         return effects
 
     # The end.

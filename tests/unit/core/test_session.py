@@ -106,28 +106,42 @@ def test_a_stranger_gets_little_room() -> None:
 
 def test_silence_of_sixty_seconds_is_closed_and_pongs_are_no_silence() -> None:
     session = opened()
-    for now in range(25, 60, 25):
-        session.handle(i.Ticked(0, True), float(now))
+    session.handle(i.Ticked(0, True), 25.0)
+    session.handle(i.Ticked(0, True), 50.0)
     session.handle(i.Heard(), 55.0)
     assert closes(session.handle(i.Ticked(0, True), 100.0)) == []
     assert closes(session.handle(i.Ticked(0, True), 115.0)) == [CloseCode.TIMEOUT]
     assert closes(opened().handle(i.Ticked(0, sees_pongs=False), 300.0)) == [], "the ASGI server judges there"
 
 
+def beat(session: Session, now: float, pushed_count: int) -> list[e.Effect]:
+    session.handle(i.Heard(), now)
+    return session.handle(i.Ticked(pushed_count, True), now)
+
+
 def test_the_server_speaks_after_25_seconds_of_its_own_silence() -> None:
     session = opened()
+    assert session.next_deadline() == 12.5
+    assert beat(session, 12.5, 0) == []
     assert session.next_deadline() == 25
-    effects = session.handle(i.Ticked(1, True), 25.0)
-    assert effects[-1:] == [e.SendPing()]
-    assert session.next_deadline() == 50
-    session.handle(i.Heard(), 26.0)
-    assert session.handle(i.Ticked(2, True), 50.0)[:1] == [e.Send(Pong())], "nothing went out since"
-    session.handle(i.Heard(), 51.0)
-    assert session.handle(i.Ticked(99, True), 75.0) == [e.SendPing()], "events went out: they are life enough"
+    assert beat(session, 25.0, 0) == [e.Send(Pong()), e.SendPing()]
+    assert beat(session, 37.5, 1) == [], "our own pong is no news"
+    assert beat(session, 50.0, 1) == [e.Send(Pong()), e.SendPing()]
+
+
+def test_events_are_life_enough_and_never_a_longer_silence() -> None:
+    """An event right after a look must not make the next silence longer than a heartbeat."""
+    session = opened()
+    assert beat(session, 12.5, 0) == []
+    assert beat(session, 25.0, 5) == [e.SendPing()], "five events went out after 12.5 s"
+    assert beat(session, 37.5, 5) == [e.Send(Pong())], "the last of them may be 25 s old by now"
+    assert beat(session, 50.0, 7) == [e.SendPing()]
 
 
 def test_a_token_that_expires_is_told_then_closed_after_the_grace() -> None:
     session = opened(expires_in=20)
+    assert session.next_deadline() == 12.5
+    session.handle(i.Ticked(0, True), 12.5)
     assert session.next_deadline() == 20
     assert error_code(session.handle(i.Ticked(0, True), 20.0)) == "token_expired"
     session.handle(i.Heard(), 40.0)

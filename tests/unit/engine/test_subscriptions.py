@@ -399,9 +399,12 @@ def test_a_walk_in_slices_serves_everybody_and_later_events_wait_their_turn() ->
         for number in (1, 2, 3):
             await rig.publish(LIST, number)
         assert clients[-1].offsets == [], "the first slice ends at its bound of time"
+        clients[-2].send(type="unsubscribe", topics=[LIST], id=5)  # in the middle of the walk
         joined = rig.client("late")
         joined.send(type="subscribe", topics=[LIST], id=1)
         await clients[-1].until(lambda: clients[-1].offsets == [1, 2, 3])
+        left = clients.pop(-2)
+        assert (left.offsets, left.frames[-1]["type"]) == ([], "unsubscribed"), "after that, silence"
         assert all(client.offsets == [1, 2, 3] for client in clients)
         await joined.answer(1)
         start = int(joined.of("subscribed")[0]["topics"][LIST]["cursor"].rpartition("-")[2])
