@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from tidings.auth.calling import call
 from tidings.core.errors import PeerError, UsageError
 from tidings.core.identity import Identity
-from tidings.core.topics import TopicPattern, user_topic
+from tidings.core.topics import TopicPattern, escape_identifier
 from tidings.ports import Action
 
 # Called as rule(identity, **segments), plain (in a worker thread) or async.
@@ -104,7 +104,7 @@ def _pattern(text: str) -> TopicPattern:
 
 
 async def _owns(identity: Identity, user_id: str) -> bool:
-    return user_topic(identity.user) == f"user:{user_id}"
+    return escape_identifier(identity.user) == user_id
 
 
 _OWN = Access(subscribe=_owns)

@@ -116,6 +116,8 @@ def draft_from(value: Mapping[str, Any]) -> Draft:
     if trace_id is not None and not (isinstance(trace_id, str) and 0 < len(trace_id) <= TRACE_ID_LENGTH_MAX):
         raise _bad("trace_id", f"must be a string of 1 to {TRACE_ID_LENGTH_MAX} characters")
     version = value.get("version")
+    if isinstance(version, float) and version.is_integer():
+        version = int(version)  # JSON knows one kind of number: 1.0 is 1
     if version is not None and not (type(version) is int and 1 <= version <= VERSION_MAX):
         raise _bad("version", "must be a whole number of 1 or more: the version of the payload's schema")
     return Draft(topic=topic, event=name, data=data, trace_id=trace_id, version=version)
@@ -146,6 +148,13 @@ def is_timestamp(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def in_utc(timestamp: str) -> str:
+    """A time that ``is_timestamp`` has taken, in UTC (F70); one that ends with Z is left as it is."""
+    if timestamp.endswith("Z"):
+        return timestamp
+    return format_timestamp(datetime.fromisoformat(timestamp))
 
 
 def format_timestamp(when: datetime) -> str:

@@ -59,12 +59,7 @@ class Interest:
 
     def subscribe(self, frame: Subscribe, tenant: str | None) -> list[Effect]:
         """Begin a request. Raises PeerError where the frame is refused whole."""
-        if exceeds(len(frame.topics), self._limits.topics_per_frame):
-            raise PeerError(
-                ErrorCode.TOO_MANY_TOPICS,
-                f"The frame names {len(frame.topics)} topics, and {self._limits.topics_per_frame} is the limit; "
-                "split it into several.",
-            )
+        self._check_count(frame.topics)
         number, request = self._begin(SubscribeRequest(frame.id, frame.since))
         effects: list[Effect] = []
         for topic in dict.fromkeys(frame.topics):
@@ -81,6 +76,14 @@ class Interest:
         if request.asked:
             effects.append(Authorize(number, tuple(request.asked)))
         return effects + self._finish()
+
+    def _check_count(self, topics: Sequence[str]) -> None:
+        if exceeds(len(topics), self._limits.topics_per_frame):
+            raise PeerError(
+                ErrorCode.TOO_MANY_TOPICS,
+                f"The frame names {len(topics)} topics, and {self._limits.topics_per_frame} is the limit; "
+                "split it into several.",
+            )
 
     def _begin(self, request: SubscribeRequest) -> tuple[int, SubscribeRequest]:
         self._request_count += 1
@@ -101,7 +104,8 @@ class Interest:
         return subscription
 
     def unsubscribe(self, frame: Unsubscribe) -> list[Effect]:
-        """Leave, whatever state the topics are in: a subscribe under way is cancelled."""
+        """Leave, whatever state the topics are in: a subscribe under way is cancelled. Raises PeerError as above."""
+        self._check_count(frame.topics)
         effects: list[Effect] = []
         for topic in frame.topics:
             effects += self._leave(topic)

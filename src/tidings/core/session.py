@@ -234,7 +234,10 @@ class Session:
             return self._bad_frame(fault, frame.id, now)
 
     def _unsubscribe(self, frame: Unsubscribe, now: float) -> list[Effect]:
-        return self._interest.unsubscribe(frame)
+        try:
+            return self._interest.unsubscribe(frame)
+        except PeerError as fault:
+            return self._bad_frame(fault, frame.id, now)
 
     def _ping(self, frame: Ping, now: float) -> list[Effect]:
         return [Send(Pong(id=echo(frame.id)))]

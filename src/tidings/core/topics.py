@@ -72,8 +72,14 @@ def escape_identifier(identifier: str) -> str:
 
 
 def user_topic(user: str) -> str:
-    """The topic of one user, ``user:{id}``, which by default only that user may subscribe to."""
-    return f"user:{escape_identifier(user)}"
+    """The topic of one user, ``user:{id}``, which by default only that user may subscribe to.
+
+    Raises ValueError for an id that no topic can hold: an empty one, or one too long when escaped.
+    """
+    topic = f"user:{escape_identifier(user)}"
+    if not is_topic(topic):
+        raise ValueError(f"a user id of {len(user)} characters makes no topic: it must be 1 to about 180 characters")
+    return topic
 
 
 class TopicPattern:

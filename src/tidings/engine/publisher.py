@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from tidings.core.codes import ErrorCode
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError
-from tidings.core.events import Draft, Exclude, encode_body, format_timestamp
+from tidings.core.events import Draft, Exclude, encode_body, format_timestamp, in_utc
 from tidings.core.identity import Identity
 from tidings.core.limits import IDEMPOTENCY_KEY_LENGTH_MAX, Limits
 from tidings.core.topics import TopicKey
@@ -99,8 +98,8 @@ class Publisher:
             )
         if tenant is not None:
             data["tenant_id"] = tenant
-        if data.get("timestamp") is None:
-            data["timestamp"] = format_timestamp(self._now())
+        timestamp = data.get("timestamp")
+        data["timestamp"] = format_timestamp(self._clock.now()) if timestamp is None else in_utc(timestamp)
         return TopicKey(tenant, draft.topic), encode_body(msgspec.structs.replace(draft, data=data), self._limits)
 
     def _tell(self, draft: Draft, stored: Stored) -> None:
@@ -108,6 +107,3 @@ class Publisher:
         log.debug(
             "published %s on %s at %s", draft.event, draft.topic, stored.cursor, extra={"trace_id": draft.trace_id}
         )
-
-    def _now(self) -> datetime:
-        return self._clock.now()
