@@ -37,7 +37,7 @@ def origin_allowed(
     sec_fetch_site: str | None = None,
     plain_get: bool = False,
 ) -> bool:
-    """Whether a request from a page of this origin may go on (DESIGN 3b).
+    """Whether a request from a page of this origin may go on.
 
     :param origin: the ``Origin`` header, None where there is none.
     :param host: the ``Host`` header.

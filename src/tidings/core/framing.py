@@ -1,6 +1,6 @@
 """One publication as the bytes of each transport, each made once, when the first that needs it asks.
 
-Nothing per subscriber goes in here: the same object is pushed to every sink (DESIGN: fan-out).
+Nothing per subscriber goes in here: the same object is pushed to every sink.
 """
 
 from __future__ import annotations
