@@ -96,7 +96,7 @@ def check_workers(workers: int, broker: str) -> None:
 def websocket_options(limits: Limits) -> dict[str, Any]:
     """How uvicorn treats WebSockets: our frame limit, our heartbeat, and no compression.
 
-    permessage-deflate costs 64 KB and more a connection, and opens it to bombs and CRIME (DESIGN 6).
+    permessage-deflate costs 64 KB and more a connection, and opens it to bombs and CRIME.
     """
     silence_seconds = limits.silence_seconds - limits.heartbeat_seconds if limits.silence_seconds else None
     return {
