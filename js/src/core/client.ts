@@ -154,6 +154,10 @@ export class Client implements Live {
     return state;
   }
 
+  position(topic: string): string | null {
+    return this.#machine.topic(topic)?.cursor ?? null;
+  }
+
   reconnect(): void {
     this.#driver.feed({ input: "reconnect" });
   }

@@ -139,6 +139,8 @@ export interface Live {
   readonly status: Status;
   onStatus(listener: (status: Status) => void): Unsubscribe;
   topicState(topic: string): TopicState;
+  /** Where the topic's stream is on this page; null where it has no position. */
+  position(topic: string): string | null;
   /** Dial now, whatever the state; counting of attempts begins anew. */
   reconnect(): void;
   /** There are new credentials (of the same user). */
