@@ -41,15 +41,13 @@ from tidings.core.frames import (
     Subscribe,
     Unsubscribe,
     Welcome,
-    decode_client_frame,
     echo,
-    size_bytes,
 )
 from tidings.core.framing import Framed
+from tidings.core.gate import Gate
 from tidings.core.identity import Identity
 from tidings.core.interest import Interest
-from tidings.core.limits import Limits, exceeds
-from tidings.core.pacing import TokenBucket
+from tidings.core.limits import Limits
 from tidings.core.topics import SYSTEM_TOPIC
 
 PROTOCOL = 1
@@ -69,8 +67,7 @@ class Session:
     """The state of one connection; ``push`` is where the hub's events leave it."""
 
     __slots__ = (
-        "_bad_frames", "_deadlines", "_frames", "_interest", "_limits", "_publishes", "_waiting",
-        "id", "identity", "push", "state",
+        "_deadlines", "_gate", "_interest", "_limits", "id", "identity", "push", "state",
     )  # fmt: skip
 
     def __init__(self, session_id: str, limits: Limits, push: Callable[[Framed], None], now: float) -> None:
@@ -80,11 +77,8 @@ class Session:
         self.push = push
         self._limits = limits
         self._deadlines = Deadlines(limits, now)
-        self._waiting: list[str | bytes] = []
+        self._gate = Gate(limits, now)
         self._interest = Interest(self, limits)
-        self._frames = TokenBucket(limits.frames_per_second, limits.frames_per_second * 2, now)
-        self._publishes = TokenBucket(limits.publishes_per_second, limits.publishes_per_second * 2, now)
-        self._bad_frames = TokenBucket(limits.bad_frames_per_minute / 60, limits.bad_frames_per_minute, now)
 
     @property
     def user(self) -> str | None:
@@ -125,42 +119,25 @@ class Session:
         return [Authenticate(event.token, None)]
 
     def _first_frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
-        self._deadlines.heard(now)
-        if exceeds(size_bytes(event.text), self._limits.frame_bytes_before_auth):
-            return self._refuse(PeerError(
-                ErrorCode.UNAUTHORIZED,
-                f"The frame before authentication has more than {self._limits.frame_bytes_before_auth} bytes.",
-            ), None, CloseCode.TOO_LARGE)  # fmt: skip
         try:
-            frame = decode_client_frame(event.text)
+            frame = self._gate.read_first(event.text)
         except FrameError as fault:
-            return self._refuse(fault, fault.frame_id, fault.close or CloseCode.UNAUTHORIZED)
-        if not isinstance(frame, Auth):
-            fault_ = PeerError(
-                ErrorCode.UNAUTHORIZED,
-                "The first frame must be auth with a token, for the connection came without credentials.",
-            )
-            return self._refuse(fault_, frame.id)
+            return self._fault(fault, fault.frame_id)
         self.state = State.AUTHENTICATING
         return [Authenticate(frame.token, frame.id)]
 
     def _wait(self, event: i.FrameReceived, now: float) -> list[Effect]:
-        self._deadlines.heard(now)
-        if exceeds(len(self._waiting) + 1, self._limits.waiting_frames) or exceeds(
-            sum(map(size_bytes, self._waiting)) + size_bytes(event.text), self._limits.frame_bytes
-        ):
-            return self._refuse(PeerError(
-                ErrorCode.RATE_LIMITED, "Too many frames came before the credentials were checked."
-            ), None, CloseCode.TOO_MANY_REQUESTS)  # fmt: skip
-        self._waiting.append(event.text)
+        try:
+            self._gate.keep(event.text)
+        except FrameError as fault:
+            return self._fault(fault, fault.frame_id)
         return []
 
     def _authenticated(self, event: i.Authenticated, now: float) -> list[Effect]:
         self.state = State.OPEN
         self._take(event, now)
         effects: list[Effect] = [Send(self._welcome(event))]
-        waiting, self._waiting = self._waiting, []
-        for text in waiting:
+        for text in self._gate.kept():
             if self.state is State.OPEN:
                 effects += self._frame(i.FrameReceived(text), now)
         return effects
@@ -198,46 +175,29 @@ class Session:
         return self._refuse(event.fault, event.frame_id, event.fault.close or code)
 
     def _refused_when_open(self, event: i.Refused, now: float) -> list[Effect]:
-        if event.fault.close is not None:  # not admitted: the connection cannot stay
-            return self._refuse(event.fault, event.frame_id, event.fault.close)
-        return [self._error(event.fault, event.frame_id)]  # a renewal failed: the old token still holds
+        """A renewal failed: the old token still holds, unless the fault itself ends the connection."""
+        return self._fault(event.fault, event.frame_id)
 
     # Frames.
 
     def _frame(self, event: i.FrameReceived, now: float) -> list[Effect]:
         self._deadlines.heard(now)
-        if exceeds(size_bytes(event.text), self._limits.frame_bytes):
-            return self._refuse(PeerError(
-                ErrorCode.BAD_FRAME, f"The frame has more than {self._limits.frame_bytes} bytes."
-            ), None, CloseCode.TOO_LARGE)  # fmt: skip
-        if not self._frames.take(now):
-            return self._refuse(PeerError(
-                ErrorCode.RATE_LIMITED, f"More than {self._limits.frames_per_second} frames a second came."
-            ), None, CloseCode.TOO_MANY_REQUESTS)  # fmt: skip
         try:
-            frame = decode_client_frame(event.text)
-            return FRAMES[type(frame)](self, frame, now)
+            frame = self._gate.read(event.text, now)
         except FrameError as fault:
-            return self._bad_frame(fault, fault.frame_id, now)
-
-    def _bad_frame(self, fault: PeerError, frame_id: FrameId | None, now: float) -> list[Effect]:
-        if fault.close is not None:
-            return self._refuse(fault, frame_id, fault.close)
-        if self._limits.bad_frames_per_minute and not self._bad_frames.take(now):
-            return self._refuse(fault, frame_id, CloseCode.TOO_MANY_REQUESTS)
-        return [self._error(fault, frame_id)]
+            self._gate.count_bad(fault, now)
+            return self._fault(fault, fault.frame_id)
+        try:
+            return FRAMES[type(frame)](self, frame, now)
+        except PeerError as fault:
+            self._gate.count_bad(fault, now)
+            return self._fault(fault, frame.id)
 
     def _subscribe(self, frame: Subscribe, now: float) -> list[Effect]:
-        try:
-            return self._interest.subscribe(frame, self._tenant)
-        except PeerError as fault:
-            return self._bad_frame(fault, frame.id, now)
+        return self._interest.subscribe(frame, None if self.identity is None else self.identity.tenant)
 
     def _unsubscribe(self, frame: Unsubscribe, now: float) -> list[Effect]:
-        try:
-            return self._interest.unsubscribe(frame)
-        except PeerError as fault:
-            return self._bad_frame(fault, frame.id, now)
+        return self._interest.unsubscribe(frame)
 
     def _ping(self, frame: Ping, now: float) -> list[Effect]:
         return [Send(Pong(id=echo(frame.id)))]
@@ -246,13 +206,10 @@ class Session:
         return [Authenticate(frame.token, frame.id)]
 
     def _publish(self, frame: Publish, now: float) -> list[Effect]:
-        if not self._publishes.take(now):
-            fault = PeerError(
-                ErrorCode.RATE_LIMITED,
-                f"More than {self._limits.publishes_per_second} publishes a second came; slow down.",
-                topic=frame.draft.topic,
-            )
-            return [self._error(fault, frame.id)]
+        try:
+            self._gate.check_publish(frame.draft.topic, now)
+        except PeerError as fault:
+            return [self._error(fault, frame.id)]  # no bad frame, only a fast client
         return [Store(frame.draft, frame.idempotency_key, frame.id)]
 
     def _stored(self, event: i.Stored, now: float) -> list[Effect]:
@@ -305,13 +262,15 @@ class Session:
 
     def _gone(self, event: i.Gone, now: float) -> list[Effect]:
         self.state = State.CLOSED
-        self._waiting.clear()
         return list(map(Detach, self._interest.clear()))
 
     def _end(self, code: CloseCode, reason: str) -> list[Effect]:
         self.state = State.CLOSED
-        self._waiting.clear()
         return [*map(Detach, self._interest.clear()), Close(code, reason)]
+
+    def _fault(self, fault: PeerError, frame_id: FrameId | None) -> list[Effect]:
+        """Answer, and end where the fault has a close code."""
+        return [self._error(fault, frame_id)] if fault.close is None else self._refuse(fault, frame_id, fault.close)
 
     def _refuse(
         self, fault: PeerError, frame_id: FrameId | None, code: CloseCode = CloseCode.UNAUTHORIZED
@@ -322,10 +281,6 @@ class Session:
         return Send(Error(
             code=fault.code.value, message=fault.message, topic=fault.topic or SYSTEM_TOPIC, id=echo(frame_id)
         ))  # fmt: skip
-
-    @property
-    def _tenant(self) -> str | None:
-        return None if self.identity is None else self.identity.tenant
 
     def _late(self, event: i.Input, now: float) -> list[Effect]:
         """An answer to what is no longer asked, or anything after the end: nothing follows."""
