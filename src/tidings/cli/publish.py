@@ -49,13 +49,15 @@ def publish(
         "version": version, "idempotency_key": idempotency_key, "exclude": _given(exclude) or None,
     }  # fmt: skip
     status, answer = _post(url, "publish", _given(body), api_key)
-    error = answer.get("error")
+    published = answer.get("published")
     if as_json:
         print(json.dumps(answer))
-    elif error is None:
-        print(answer["published"][0]["cursor"])
-    if error is not None or status != 200:
-        said = error or {"code": f"HTTP status {status}", "message": "Is this the address of a Tidings server?"}
+    elif published:
+        print(published[0]["cursor"])
+    if not published:
+        said = answer.get("error") or {
+            "code": f"HTTP status {status}", "message": "is this the address of a Tidings server?"
+        }  # fmt: skip
         if not as_json:
             print(f"error: {escaped(said['code'])}: {escaped(said['message'])}", file=sys.stderr)
         raise typer.Exit(1)

@@ -172,7 +172,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2_048)
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        numbered = error.errno is not None and error.errno > 0  # those of name look-ups are not the system's
+        why = os.strerror(error.errno) if numbered else error.strerror
+        raise UsageError(f"cannot listen on {host}:{port}: {why}") from None
 
 
 def _url(listener: socket.socket) -> str:
