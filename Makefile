@@ -57,5 +57,8 @@ chromium:
 	npm run --silent build -w gift-list-web
 	@mkdir -p .make && touch $@
 
+bench: .make/python  ## What one publication costs, beside a plain connection manager
+	$(BIN)/python bench/fanout.py
+
 clean:
 	rm -rf .venv .make node_modules js/dist examples/gift-list/web/dist
