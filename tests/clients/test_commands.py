@@ -93,6 +93,12 @@ async def test_run(command: Callable[..., Any], tmp_path: Path) -> None:
         assert "?token=[redacted]" in said and made not in said, "uvicorn's own log holds the token"
 
 
+def test_limits_off_lifts_rates_and_says_so(command: Callable[..., Any]) -> None:
+    with command("serve", "--dev", "--port", "0", "--limits", "off") as process:
+        process.wait_for("Ready on")
+    assert "limits of rate and count are off" in "".join(process.errors)
+
+
 def test_two_servers_on_one_port(server: Any) -> None:
     port = server.url.removesuffix("/realtime").rpartition(":")[2]
     done = tidings("serve", "--secret", server.secret, "--port", port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -18,6 +19,8 @@ from tidings.core.limits import Limits
 from tidings.observe.logs import configure_logging
 from tidings.server import Tidings
 from tidings.settings import ENVIRONMENT_PREFIX, Settings
+
+_log = logging.getLogger("tidings.serve")
 
 DRAIN_SECONDS_MAX = 3.0  # how long clients may take to read that they should come back
 _WEBSOCKET_BYTES_MAX = 2**31 - 1  # where the limit is off: uvicorn wants a number
@@ -74,6 +77,8 @@ def serve(
     check_workers(workers, settings.broker)
     settings = settings.model_copy(update={"limits": _limits(settings.limits, limits)})
     configure_logging(settings.log_format, settings.log_level)
+    if limits is not None:
+        _log.warning("limits of rate and count are off: for load tests only")
     live = Tidings(settings=settings)
     app = Starlette()
     live.mount(app)
@@ -162,7 +167,6 @@ def _limits(limits: Limits, option: str | None) -> Limits:
         raise UsageError(
             f"--limits can only be off; a single limit is a variable, such as {ENVIRONMENT_PREFIX}LIMIT_CONNECTIONS"
         )
-    print("Limits of rate and count are off: for load tests only.", file=sys.stderr)
     return limits.without_rates()
 
 
@@ -172,8 +176,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2_048)
     except OSError as error:
-        numbered = error.errno is not None and error.errno > 0  # those of name look-ups are not the system's
-        why = os.strerror(error.errno) if numbered else error.strerror
+        # The numbers of failed name look-ups are negative, and not the system's.
+        why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
         raise UsageError(f"cannot listen on {host}:{port}: {why}") from None
 
 
