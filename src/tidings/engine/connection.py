@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tidings.core import effects as e
 from tidings.core import inputs as i
@@ -23,10 +23,8 @@ from tidings.core.identity import Identity
 from tidings.core.limits import exceeds
 from tidings.core.session import Session
 from tidings.core.subscription import Subscription
-from tidings.ports import Credentials, CredentialSource, Sink
-
-if TYPE_CHECKING:
-    from tidings.engine.node import Node
+from tidings.engine.services import Services
+from tidings.ports import Action, Credentials, CredentialSource, Sink
 
 log = logging.getLogger("tidings.connection")
 
@@ -40,17 +38,17 @@ class Connection:
         "_catch_up",
         "_credentials",
         "_inbox",
-        "_node",
         "_room",
         "_running",
+        "_services",
         "_sink",
         "_tasks",
         "_work",
         "session",
     )
 
-    def __init__(self, node: Node, sink: Sink, session_id: str) -> None:
-        self._node = node
+    def __init__(self, services: Services, sink: Sink, session_id: str) -> None:
+        self._services = services
         self._sink = sink
         self._credentials: Credentials | None = None
         self._inbox: deque[i.Input] = deque()
@@ -59,7 +57,12 @@ class Connection:
         self._catch_up: deque[Subscription] = deque()
         self._room: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
-        self.session = Session(session_id, node.limits, sink.push, node.clock.monotonic())
+        self.session = Session(session_id, services.limits, sink.push, services.clock.monotonic())
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.session.id
 
     # The transport's side.
 
@@ -70,7 +73,7 @@ class Connection:
         )
         self.take(i.Opened(None if credentials is None else credentials.token))
         if not self.session.closed:
-            self._node.ticker.set(self, self.session.next_deadline())
+            self._services.ticker.set(self, self.session.next_deadline())
 
     def refuse(self, fault: PeerError) -> None:
         """The handshake's decision was no: tell it and close."""
@@ -82,7 +85,7 @@ class Connection:
 
     async def caught_up(self) -> None:
         """Return when few answers are under way: a transport that waits here reads no faster than we answer."""
-        if exceeds(len(self._work), self._node.limits.waiting_frames):
+        if exceeds(len(self._work), self._services.limits.waiting_frames):
             self._room = asyncio.Event()
             await self._room.wait()
 
@@ -97,9 +100,8 @@ class Connection:
     def gone(self) -> None:
         """The transport is closed. Must be called once, whoever closed it: the clean-up is here (R8)."""
         self.take(i.Gone())
-        self._node.ticker.drop(self)
-        self._node.registry.remove(self)
-        self._node.forget(self)
+        self._services.ticker.drop(self)
+        self._services.registry.remove(self)
         for task in self._tasks or ():
             task.cancel()
 
@@ -124,7 +126,7 @@ class Connection:
 
     def _take(self, input: i.Input) -> None:
         try:
-            effects = self.session.handle(input, self._node.clock.monotonic())
+            effects = self.session.handle(input, self._services.clock.monotonic())
             for effect in effects:
                 _CARRY_OUT[type(effect)](self, effect)
         except Exception:
@@ -147,13 +149,13 @@ class Connection:
         self._sink.close(effect.code, effect.reason)
 
     def _go_live(self, effect: e.GoLive) -> None:
-        self._node.hub.go_live(effect.subscription)
+        self._services.hub.go_live(effect.subscription)
 
     def _detach(self, effect: e.Detach) -> None:
-        self._node.feeds.detach(effect.subscription)
+        self._services.feeds.detach(effect.subscription)
 
     def _locate(self, effect: e.Locate) -> None:
-        cursor = self._node.feeds.completed(effect.subscription.key)
+        cursor = self._services.feeds.completed(effect.subscription.key)
         self.take(i.Located(effect.request, effect.subscription, cursor))
 
     def _read_more(self, effect: e.ReadMore) -> None:
@@ -171,7 +173,7 @@ class Connection:
     async def _working(self) -> None:
         """One effect after the other: the frames of a client take effect in the order in which they came."""
         while self._work:
-            if self._room is not None and not exceeds(len(self._work), self._node.limits.waiting_frames // 2):
+            if self._room is not None and not exceeds(len(self._work), self._services.limits.waiting_frames // 2):
                 self._room.set()
                 self._room = None
             effect = self._work[0]
@@ -202,7 +204,7 @@ class Connection:
 
     async def _attach(self, effect: e.Attach) -> i.Input:
         try:
-            return await self._node.feeds.attach(effect)
+            return await self._services.feeds.attach(effect)
         except BrokerUnavailable:
             self._spawn(self._attach_when_back(effect))
             return i.Attached(effect.subscription, None, UnrecoveredReason.UNAVAILABLE)
@@ -214,7 +216,7 @@ class Connection:
             await asyncio.sleep(delay)
             delay = min(delay * 2, ATTACH_RETRY_SECONDS_MAX)
             try:
-                attached = await self._node.feeds.attach(e.Attach(effect.subscription, None, effect.reason))
+                attached = await self._services.feeds.attach(e.Attach(effect.subscription, None, effect.reason))
             except BrokerUnavailable:
                 continue
             self.take(i.Broken(effect.subscription, attached.start, UnrecoveredReason.UNAVAILABLE))
@@ -226,7 +228,7 @@ class Connection:
             subscription = self._catch_up[0]
             try:
                 await self._sink.drained()
-                self.take(await self._node.feeds.read_more(subscription))
+                self.take(await self._services.feeds.read_more(subscription))
             finally:
                 self._catch_up.popleft()
 
@@ -241,12 +243,12 @@ class Connection:
                 headers=credentials.headers,
             )
         try:
-            identity = await self._node.authenticator.authenticate(credentials)
-            self._node.registry.admit(self, identity)
+            identity = await self._services.authenticator.authenticate(credentials)
+            self._services.registry.admit(self, identity)
         except PeerError as fault:
             return i.Refused(fault, effect.frame_id)
-        self._node.ticker.set(self, self._node.clock.monotonic())  # its deadlines are new: look in a moment
-        now = self._node.clock.now()
+        self._services.ticker.set(self, self._services.clock.monotonic())  # its deadlines are new: look in a moment
+        now = self._services.clock.now()
         expires_in = None if identity.expires_at is None else identity.expires_at - now.timestamp()
         return i.Authenticated(identity, format_timestamp(now), expires_in, effect.frame_id)
 
@@ -254,16 +256,16 @@ class Connection:
         faults: dict[str, PeerError] = {}
         warnings: dict[str, str] = {}
         for topic in effect.topics:
-            fault = self._node.catalog.unknown(topic) or await self._forbidden("subscribe", topic)
+            fault = self._services.catalog.unknown(topic) or await self._forbidden("subscribe", topic)
             if fault is not None:
                 faults[topic] = fault
-            elif (warning := self._node.catalog.warning(topic)) is not None:
+            elif (warning := self._services.catalog.warning(topic)) is not None:
                 warnings[topic] = warning
         return i.Authorized(effect.request, faults, warnings)
 
-    async def _forbidden(self, action: Any, topic: str) -> PeerError | None:
+    async def _forbidden(self, action: Action, topic: str) -> PeerError | None:
         identity = self._identity
-        if await self._node.authorizer.allows(identity, action, topic):
+        if await self._services.authorizer.allows(identity, action, topic):
             return None
         to = "subscribe to" if action == "subscribe" else "publish on"
         return PeerError(ErrorCode.FORBIDDEN, f"{identity.user} may not {to} {topic}.", topic=topic)
@@ -271,10 +273,10 @@ class Connection:
     async def _store(self, effect: e.Store) -> i.Input:
         topic = effect.draft.topic
         try:
-            fault = self._node.catalog.unknown(topic) or await self._forbidden("publish", topic)
+            fault = self._services.catalog.unknown(topic) or await self._forbidden("publish", topic)
             if fault is not None:
                 return i.StoreRefused(fault, effect.frame_id)
-            stored = await self._node.publisher.publish_for_client(
+            stored = await self._services.publisher.publish_for_client(
                 effect.draft, self._identity, idempotency_key=effect.idempotency_key
             )
         except PeerError as fault:

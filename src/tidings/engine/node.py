@@ -15,7 +15,8 @@ from tidings.engine.catalog import Catalog
 from tidings.engine.connection import Connection
 from tidings.engine.feeds import Feeds
 from tidings.engine.publisher import Publisher
-from tidings.engine.registry import Registered, Registry
+from tidings.engine.registry import Registry
+from tidings.engine.services import Services
 from tidings.engine.ticker import Ticker
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Sink
 
@@ -39,13 +40,7 @@ class Node:
 
     def __init__(self, ports: Ports, limits: Limits, catalog: Catalog) -> None:
         self.limits = limits
-        self.clock = ports.clock
-        self.catalog = catalog
-        self.authenticator = ports.authenticator
-        self.authorizer = ports.authorizer
         self.hub = Hub(limits)
-        self.registry = Registry(limits)
-        self.ticker = Ticker(ports.clock)
         self.publisher = Publisher(ports.broker, limits, ports.clock, on_published=catalog.seen)
         self.feeds = Feeds(
             ports.broker,
@@ -56,75 +51,75 @@ class Node:
             on_failed=self._failed,
             on_type=catalog.seen,
         )
-        self._broker = ports.broker
-        self._connections: dict[str, Connection] = {}
         self.ready = False
+        self._broker = ports.broker
+        self._registry = Registry(limits)
+        self._ticker = Ticker(ports.clock)
+        self._clock = ports.clock
+        self._services = Services(
+            limits=limits,
+            clock=ports.clock,
+            authenticator=ports.authenticator,
+            authorizer=ports.authorizer,
+            catalog=catalog,
+            hub=self.hub,
+            feeds=self.feeds,
+            publisher=self.publisher,
+            registry=self._registry,
+            ticker=self._ticker,
+        )
 
     async def start(self) -> None:
         """Connect to the broker. Raises BrokerUnavailable."""
         await self._broker.start(self.feeds)
-        self.ticker.set(_PositionCheck(self), self.clock.monotonic() + self.limits.position_check_seconds)
+        self._ticker.set(self, self._clock.monotonic() + self.limits.position_check_seconds)
         self.ready = True
         log.info("ready")
 
     async def close(self) -> None:
         """Send the clients away, each with the window in which to come back, and let go of everything."""
         self.ready = False
-        for connection in list(self._connections.values()):
+        for connection in self._registry.all():
             connection.take(Draining(DRAIN_WINDOW_MS))
         await self.feeds.close()
-        self.ticker.close()
+        self._ticker.close()
         await self._broker.close()
         log.info("closed")
 
     def connect(self, sink: Sink) -> Connection:
         """A connection for a new sink. Its transport must call ``gone`` at the end, whatever happens."""
-        session_id = secrets.token_urlsafe(16)
-        connection = self._connections[session_id] = Connection(self, sink, session_id)
+        connection = Connection(self._services, sink, secrets.token_urlsafe(16))
+        self._registry.add(connection)
         return connection
-
-    def forget(self, connection: Connection) -> None:
-        """The connection has ended."""
-        self._connections.pop(connection.session.id, None)
 
     def disconnect(self, *, user: str | None, tenant: str | None, session: str | None) -> int:
         """End a user's connections on this node, or one session's; how many there were."""
+        registry = self._registry
         if session is not None:
-            one = self._connections.get(session)
-            found: list[Registered] = [] if one is None or (user is not None and one.session.user != user) else [one]
+            one = registry.of_session(session)
+            found = [one] if one is not None and registry.belongs_to(one, tenant, user) else []
         else:
-            found = [] if user is None else self.registry.of_user(tenant, user)
+            found = [] if user is None else registry.of_user(tenant, user)
         for connection in found:
             connection.end(CloseCode.UNAUTHORIZED, "disconnected")
         return len(found)
 
     def statistics(self) -> dict[str, int]:
         """Plain counters of all parts."""
-        return {
-            "sockets": len(self._connections),
-            **self.registry.statistics(),
-            **self.hub.statistics(),
-            **self.feeds.statistics(),
-        }
+        return {**self._registry.statistics(), **self.hub.statistics(), **self.feeds.statistics()}
+
+    def tick(self) -> float:
+        """Look at the positions of all feeds, for as long as the node lives."""
+        self.feeds.check_positions()
+        return self._clock.monotonic() + self.limits.position_check_seconds
 
     def _broken(self, subscription: Subscription, news: Broken) -> None:
-        connection = self._connections.get(subscription.session.id)
+        connection = self._registry.of_session(subscription.session.id)
         if connection is not None:
             connection.take(news)
 
     def _failed(self, subscription: Subscription, error: Exception) -> None:
         log.error("the sink of session %s failed", subscription.session.id, exc_info=error)
-        connection = self._connections.get(subscription.session.id)
+        connection = self._registry.of_session(subscription.session.id)
         if connection is not None:
             connection.end(CloseCode.INTERNAL_ERROR, "internal error")
-
-
-class _PositionCheck:
-    """Ticks for as long as the node lives."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def tick(self) -> float | None:
-        self._node.feeds.check_positions()
-        return self._node.clock.monotonic() + self._node.limits.position_check_seconds

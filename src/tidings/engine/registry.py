@@ -7,11 +7,21 @@ from typing import Protocol
 from tidings.core.codes import CloseCode, ErrorCode
 from tidings.core.errors import PeerError
 from tidings.core.identity import Identity
+from tidings.core.inputs import Input
 from tidings.core.limits import Limits, exceeds
 
 
 class Registered(Protocol):
     """What the registry knows of a connection."""
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        ...
+
+    def take(self, input: Input) -> None:
+        """Hand it an input."""
+        ...
 
     def end(self, code: CloseCode, reason: str) -> None:
         """End it."""
@@ -19,12 +29,17 @@ class Registered(Protocol):
 
 
 class Registry:
-    """Connections by (tenant, user); those whose user is not known yet are only counted by their transport."""
+    """Connections by session, and by (tenant, user) once that is known."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._by_session: dict[str, Registered] = {}
         self._by_user: dict[tuple[str | None, str], dict[Registered, None]] = {}
         self._user_of: dict[Registered, tuple[str | None, str]] = {}
+
+    def add(self, connection: Registered) -> None:
+        """A connection whose user is not known yet."""
+        self._by_session[connection.id] = connection
 
     def admit(self, connection: Registered, identity: Identity) -> None:
         """Count the connection as this user's. Raises PeerError ``too_many_connections`` with its close code."""
@@ -50,6 +65,7 @@ class Registry:
 
     def remove(self, connection: Registered) -> None:
         """Forget a connection that has ended."""
+        self._by_session.pop(connection.id, None)
         key = self._user_of.pop(connection, None)
         if key is not None:
             mine = self._by_user[key]
@@ -61,10 +77,19 @@ class Registry:
         """The user's connections on this node."""
         return list(self._by_user.get((tenant, user), ()))
 
+    def of_session(self, session: str) -> Registered | None:
+        """The connection of a session on this node."""
+        return self._by_session.get(session)
+
+    def belongs_to(self, connection: Registered, tenant: str | None, user: str | None) -> bool:
+        """Whether it is this user's, of this tenant; None is anybody's, of any."""
+        key = self._user_of.get(connection, (None, None))
+        return tenant in (None, key[0]) and user in (None, key[1])
+
     def all(self) -> list[Registered]:
-        """Every connection whose user is known."""
-        return list(self._user_of)
+        """Every connection."""
+        return list(self._by_session.values())
 
     def statistics(self) -> dict[str, int]:
         """Plain counters."""
-        return {"connections": len(self._user_of), "users": len(self._by_user)}
+        return {"sockets": len(self._by_session), "connections": len(self._user_of), "users": len(self._by_user)}
