@@ -77,6 +77,8 @@ def serve(
     check_workers(workers, settings.broker)
     settings = settings.model_copy(update={"limits": _limits(settings.limits, limits)})
     configure_logging(settings.log_format, settings.log_level)
+    if not access_log:
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # else two lines for each connection
     if limits is not None:
         _log.warning("limits of rate and count are off: for load tests only")
     live = Tidings(settings=settings)

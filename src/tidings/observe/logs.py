@@ -1,4 +1,4 @@
-"""Log lines: ``key=value`` text or JSON, on one line each, without secrets, with the trace where there is one.
+"""Log lines: ``key=value`` text or JSON, one line each, without secrets, with the trace where there is one.
 
 A log line may hold what a stranger wrote (a topic, a header), so control characters are escaped (C15), and
 tokens are cut out wherever they stand: query strings, headers, and tokens by their shape.
@@ -60,7 +60,8 @@ def redact_uvicorn() -> None:
 class LineFormatter(logging.Formatter):
     """One record, one line: time, level, logger, message, then the fields given by ``extra=``.
 
-    :param as_json: one JSON object instead of text.
+    :param as_json: one JSON object instead of text. In text a traceback follows, each line indented, so that
+        nothing in it can pass for a record.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -68,12 +69,16 @@ class LineFormatter(logging.Formatter):
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without a line break in it, whatever the record holds."""
+        """The text; no character of the record's own ends a line."""
         fields = self._fields(record)
+        trace = redacted(self.formatException(record.exc_info)) if record.exc_info else ""
         if self._as_json:
+            if trace:
+                fields["exception"] = trace
             return json.dumps(fields, ensure_ascii=False, default=str)
         head = f"{fields.pop('time')} {fields.pop('level'):<7} {fields.pop('logger')}: {fields.pop('message')}"
-        return " ".join([head, *(f"{name}={_value(value)}" for name, value in fields.items())])
+        line = " ".join([head, *(f"{name}={_value(value)}" for name, value in fields.items())])
+        return "\n    ".join([line, *map(escaped, trace.splitlines())])
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         when = datetime.fromtimestamp(record.created, UTC)
@@ -89,8 +94,6 @@ class LineFormatter(logging.Formatter):
             given["trace_id"] = trace_id
         for name, value in given.items():
             fields[name] = escaped(redacted(value)) if isinstance(value, str) else value
-        if record.exc_info:
-            fields["exception"] = escaped(redacted(self.formatException(record.exc_info)))
         return fields
 
 
