@@ -1,0 +1,64 @@
+"""What the browser tests share: one Chromium, bundled pages, a bench, and windows that are watched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.browser.bench import Bench
+from tests.browser.bundles import build_package, bundle_pages
+from tests.browser.processes import ROOT, Server
+from tests.browser.windows import Windows, chromium
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as launched:
+        yield launched
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def windows(browser: Browser) -> AsyncIterator[Windows]:
+    """Windows of this test; it fails if one of their pages had an error or said something unexpected."""
+    opened = Windows(browser)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the bundled test pages."""
+    build_package()
+    folder = tmp_path_factory.mktemp("pages")
+    bundle_pages(folder)
+    return folder
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def bench_server(pages: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    log = tmp_path_factory.mktemp("bench") / "bench.log"
+    env = {"BENCH_PAGES": str(pages)}
+    server = Server("tests.browser.apps.bench:app", app_dir=ROOT, log=log, env=env)
+    try:
+        await server.serve()
+        yield server
+    finally:
+        server.stop()
+    complaints = log.read_text()
+    assert complaints == "", f"the bench's server complained:\n{complaints}"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(bench_server: Server, windows: Windows) -> AsyncIterator[Bench]:
+    """The bench, its ledger at zero; when the windows are closed, nothing is left on its server."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        one = Bench(bench_server.http, client)
+        await one.begin()
+        yield one
+        await windows.close()
+        await one.is_empty()

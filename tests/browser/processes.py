@@ -1,0 +1,103 @@
+"""Server processes that are always ended, whatever the test does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.error import URLError
+
+from tests.browser.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS_MAX = 30
+END_SECONDS_MAX = 10
+
+
+def free_port() -> int:
+    """A port that nothing listens on now, and that a server may have again after it was killed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """A command with its log in a file; ``kill`` is ``kill -9``."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+        self._command = list(command)
+        self._env = {**os.environ, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1", **(env or {})}
+        self.log = log
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._running = subprocess.Popen(
+                self._command, env=self._env, cwd=self.log.parent, stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return None if self._running is None else self._running.poll()
+
+    def kill(self) -> None:
+        """Gone at once, without a word to anybody."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Asked to end; killed if it does not."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if running.poll() is None:
+            os.killpg(running.pid, number)
+        try:
+            running.wait(END_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
+class Server(Process):
+    """An ASGI application under uvicorn, on a port that it keeps over restarts."""
+
+    def __init__(self, app: str, *, app_dir: Path, log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        command = [sys.executable, "-m", "uvicorn", app, "--app-dir", str(app_dir), "--port", str(self.port)]
+        super().__init__([*command, "--log-level", "warning"], log=log, env=env)
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self) -> None:
+        """Start, and return when it answers. Raises AssertionError with its log if it does not."""
+        self.start()
+        try:
+            await until(self._answers, bool, within_seconds=START_SECONDS_MAX)
+        except AssertionError:
+            raise AssertionError(f"the server did not start:\n{self.log.read_text()}") from None
+
+    async def _answers(self) -> bool:
+        if self.exit_status is not None:
+            raise AssertionError(f"the server ended:\n{self.log.read_text()}")
+        try:
+            with urllib.request.urlopen(f"{self.http}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (URLError, ConnectionError, TimeoutError):
+            return False
+
+
+def python_path() -> str:
+    """The package as it stands in this tree, before any that is installed."""
+    return os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
