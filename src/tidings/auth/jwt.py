@@ -86,6 +86,8 @@ class JwtAuthenticator:
     def _verified(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_LENGTH_MAX:
             raise _unauthorized(f"The token has more than {TOKEN_LENGTH_MAX} characters.")
+        if not token.isascii():
+            raise _unauthorized(_UNREADABLE)
         header = jwt.get_unverified_header(token)
         for name in _FORBIDDEN_HEADERS:
             if name in header:

@@ -160,7 +160,7 @@ ZOO: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", ZOO)
-async def test_a_bad_token_is_unauthorized_and_not_repeated(name: str) -> None:
+async def test_a_bad_token_is_unauthorized_and_not_repeated(name: str, caplog: pytest.LogCaptureFixture) -> None:
     bad = ZOO[name]()
     with pytest.raises(PeerError) as refused:
         await authenticate(strict(), bad)
@@ -168,6 +168,7 @@ async def test_a_bad_token_is_unauthorized_and_not_repeated(name: str) -> None:
     parts = [part for part in bad.split(".") if len(part) > 8]
     assert not any(part in refused.value.message for part in parts), "the message repeats the token"
     assert refused.value.message.endswith("."), "not a sentence"
+    assert caplog.text == "", "the verifier was surprised by what anybody can send"
 
 
 def test_the_zoo_has_forty_tokens() -> None:
