@@ -101,6 +101,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     ),
     "set": ({"toy"}, ["toy"]),
     "frozenset": (frozenset({1}), [1]),
+    "view of keys": ({"toy": 1}.keys(), ["toy"]),
     "tuple": ((1, "two"), [1, "two"]),
     "mapping of another kind": (MappingProxyType(OrderedDict(a=Decimal("1"))), {"a": "1"}),
     "keys that are no strings": ({GIFT_ID: 1, Colour.RED: 2, 3: 4}, {str(GIFT_ID): 1, "red": 2, "3": 4}),
