@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO_PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: demo test nightly lint fmt bench docs clean test-python test-js test-browser build chromium
+.PHONY: demo test nightly lint fmt bench docs clean test-python test-js test-browser build chromium postgresql
 
 demo: .make/web  ## The gift list on http://127.0.0.1:8000
 	@$(BIN)/tidings run gift_list.main:app --app-dir examples/gift-list --port $(DEMO_PORT)
@@ -24,7 +24,7 @@ fmt: .make/python .make/node  ## Format both languages
 docs: .make/python .make/node  ## Write the generated pages and pictures anew
 	$(BIN)/python tools/generate_codes.py && $(BIN)/python tools/generate_settings.py
 
-test-python: .make/python .make/js
+test-python: .make/python .make/js postgresql
 	$(BIN)/pytest -m "not browser and not nightly"
 
 test-js: .make/js
@@ -34,6 +34,9 @@ test-browser: .make/python .make/web chromium
 	$(BIN)/pytest -m browser tests/browser
 
 build: .make/web
+
+postgresql:
+	@tools/ensure_postgresql
 
 chromium:
 	@tools/ensure_chromium

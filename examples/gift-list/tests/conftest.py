@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 _folder = tempfile.TemporaryDirectory(prefix="gift-list-tests-")
 os.environ["GIFT_LIST_DATABASE"] = str(Path(_folder.name) / "tests.sqlite3")
 os.environ.pop("GIFT_LIST_DATABASE_URL", None)
+if _url := os.environ.get("GIFT_LIST_TEST_DATABASE_URL"):  # such as postgresql+asyncpg://...
+    os.environ["GIFT_LIST_DATABASE_URL"] = _url
 
 from families import Home, Published, new_home  # noqa: E402 (after the settings above)
 from gift_list.live import live  # noqa: E402
