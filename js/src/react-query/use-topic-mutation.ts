@@ -10,7 +10,8 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import type { Live } from "../core/types.js";
+import { useRef } from "react";
+import type { Live, Mutation } from "../core/types.js";
 import { useLatest } from "../react/latest.js";
 import { useTidings } from "../react/provider.js";
 import { refetchAfter } from "./coalesce.js";
@@ -49,39 +50,70 @@ export function useTopicMutation<
 >(
   options: TopicMutationOptions<TData, TError, TVariables, TOnMutate, TCached>,
 ): UseMutationResult<TData, TError, TVariables, TOnMutate> {
-  const { mutationFn, queryKey, optimistic, ...rest } = options;
+  const { mutationFn, queryKey, optimistic, onMutate, onError, ...rest } = options;
   const client = useQueryClient();
   const live = useTidings();
   const latest = useLatest({ mutationFn, queryKey, optimistic });
+  const underWay = useRef(new Map<unknown, Laid>()).current;
+
+  /** Once for a mutation, however often it is tried: between two tries its change stays on the screen. */
+  const lay = (key: unknown, variables: TVariables): Laid => {
+    const { queryKey: of, optimistic: change } = latest.current;
+    const trace = live.mutation();
+    const layer: Layer = {
+      traceId: trace.traceId,
+      change: (data) =>
+        data === undefined || change === undefined ? data : change(data as TCached, variables),
+      settledAt: null,
+    };
+    const laid = { trace, layer, queryKey: of, hash: hashOf(client, of) };
+    underWay.set(key, laid);
+    layersOf(client, laid.hash).add(layer);
+    return laid;
+  };
+
   return useMutation<TData, TError, TVariables, TOnMutate>({
     // The browser's word on being offline is a guess: the request itself tells, and then the change is undone.
     networkMode: "always",
     ...rest,
-    mutationFn: async (variables: TVariables) => {
-      const { mutationFn: send, queryKey: key, optimistic: change } = latest.current;
-      const trace = live.mutation();
-      const layer: Layer = {
-        traceId: trace.traceId,
-        change: (data) =>
-          data === undefined || change === undefined ? data : change(data as TCached, variables),
-        settledAt: null,
-      };
-      const hash = hashOf(client, key);
-      const layers = layersOf(client, hash);
-      layers.add(layer);
-      try {
-        const result = await send(variables, toolsOf(live, trace));
-        settle(client, key, hash, layer);
-        return result;
-      } catch (error) {
-        layers.remove((one) => one === layer);
-        throw error;
-      }
+    // Here and not with the request: a mutation that waits for its turn, or for the network, is seen at once.
+    onMutate: (variables, ...more) => {
+      lay(keyOf(variables, more), variables);
+      return onMutate?.(variables, ...more) as TOnMutate;
+    },
+    mutationFn: async (variables: TVariables, ...more: unknown[]) => {
+      const key = keyOf(variables, more);
+      // One that was kept over a reload comes without its `onMutate`.
+      const laid = underWay.get(key) ?? lay(key, variables);
+      const result = await latest.current.mutationFn(variables, toolsOf(live, laid.trace));
+      underWay.delete(key);
+      settle(client, laid);
+      return result;
+    },
+    onError: (error, variables, result, ...more) => {
+      const key = keyOf(variables, more);
+      const laid = underWay.get(key);
+      underWay.delete(key);
+      if (laid !== undefined) layersOf(client, laid.hash).remove((one) => one === laid.layer);
+      return onError?.(error, variables, result, ...more);
     },
   });
 }
 
-function toolsOf(live: Live, trace: Omit<MutationTools, "fetch">): MutationTools {
+/** A change of this page that has no answer yet. */
+interface Laid {
+  readonly trace: Mutation;
+  readonly layer: Layer;
+  readonly queryKey: QueryKey;
+  readonly hash: string;
+}
+
+/** What tells one mutation from another: the context that TanStack Query hands to its functions, where it does. */
+function keyOf(variables: unknown, more: readonly unknown[]): unknown {
+  return more[0] ?? variables;
+}
+
+function toolsOf(live: Live, trace: Mutation): MutationTools {
   const { traceparent } = trace.headers;
   return {
     ...trace,
@@ -95,7 +127,7 @@ function toolsOf(live: Live, trace: Omit<MutationTools, "fetch">): MutationTools
 }
 
 /** The request has succeeded. Its event ends the layer; where none comes, a fetch does. */
-function settle(client: QueryClient, queryKey: QueryKey, hash: string, layer: Layer): void {
+function settle(client: QueryClient, { layer, queryKey, hash }: Laid): void {
   layer.settledAt ??= tick();
   const layers = layersOf(client, hash);
   const isOpen = (): boolean => layers.get().includes(layer);
