@@ -11,9 +11,30 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.browser.bench import Bench
-from tests.browser.bundles import build_package, bundle_pages
+from tests.browser.bundles import build_example, build_package, bundle_pages
+from tests.browser.figures import Figures
+from tests.browser.gift_list import GiftList
 from tests.browser.processes import ROOT, Server
 from tests.browser.windows import Windows, chromium
+
+FIGURES = pytest.StashKey[Figures]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = Figures()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash[FIGURES].lines
+    if lines:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(lines))
+
+
+@pytest.fixture
+def figures(pytestconfig: pytest.Config) -> Figures:
+    """Takes what a test has measured; printed at the end of the run."""
+    return pytestconfig.stash[FIGURES]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -42,15 +63,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bench_server(pages: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     log = tmp_path_factory.mktemp("bench") / "bench.log"
-    env = {"BENCH_PAGES": str(pages)}
-    server = Server("tests.browser.apps.bench:app", app_dir=ROOT, log=log, env=env)
+    server = Server("tests.browser.apps.bench:app", app_dir=ROOT, log=log, env={"BENCH_PAGES": str(pages)})
     try:
         await server.serve()
         yield server
     finally:
         server.stop()
-    complaints = log.read_text()
-    assert complaints == "", f"the bench's server complained:\n{complaints}"
+    assert server.complaints == "", f"the bench's server complained:\n{server.complaints}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -62,3 +81,22 @@ async def bench(bench_server: Server, windows: Windows) -> AsyncIterator[Bench]:
         yield one
         await windows.close()
         await one.is_empty()
+
+
+@pytest.fixture(scope="session")
+def example_pages() -> None:
+    """The pages of the gift list are built."""
+    build_example()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def gift_list(example_pages: None, windows: Windows, tmp_path: Path) -> AsyncIterator[GiftList]:
+    """The gift list with a fresh database, running."""
+    server = GiftList(tmp_path)
+    try:
+        await server.serve()
+        yield server
+        await windows.close()
+    finally:
+        server.stop()
+    assert server.complaints == "", f"the server complained:\n{server.complaints}"

@@ -77,6 +77,11 @@ class Server(Process):
         super().__init__([*command, "--log-level", "warning"], log=log, env=env)
 
     @property
+    def complaints(self) -> str:
+        """What it has logged: warnings and errors, of which there should be none."""
+        return self.log.read_text() if self.log.exists() else ""
+
+    @property
     def http(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 

@@ -1,0 +1,57 @@
+"""The gift list as the tests use it: its server on a database of its own, and what its pages have to find."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from playwright.async_api import Locator, Page
+
+from tests.browser.processes import ROOT, Server
+
+EXAMPLE = ROOT / "examples" / "gift-list"
+
+
+class GiftList(Server):
+    """The example's server, with a fresh database in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "gifts.sqlite3"
+        env = {"GIFT_LIST_DATABASE": str(self.database), "GIFT_LIST_DATABASE_URL": ""}
+        super().__init__("gift_list.main:app", app_dir=EXAMPLE, log=folder / "gift-list.log", env=env)
+
+    def address(self, member: str, list_id: str | None = None) -> str:
+        """The page, signed in as the member."""
+        return f"{self.http}/?as={member}{f'#/{list_id}' if list_id else ''}"
+
+    def names(self, list_id: str) -> list[str]:
+        """The names on a list as the database holds them, in the order of the page."""
+        query = "SELECT name FROM gifts WHERE list_id = ? AND NOT removed ORDER BY added_at, id"
+        with closing(sqlite3.connect(self.database, timeout=10)) as connection:
+            return [name for (name,) in connection.execute(query, (list_id,))]
+
+
+def row(page: Page, name: str) -> Locator:
+    """The row of the gift of that name."""
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name, exact=True))
+
+
+async def names_shown(page: Page) -> list[str]:
+    return await page.get_by_test_id("gift-name").all_inner_texts()
+
+
+async def open_form(page: Page) -> Locator:
+    await page.get_by_test_id("add-gift").click()
+    return page.get_by_test_id("gift-form")
+
+
+async def add_gift(page: Page, name: str, *, note: str = "", price: str = "") -> None:
+    """As a person does it: the button, the form, the button."""
+    form = await open_form(page)
+    await form.get_by_label("Name").fill(name)
+    if note:
+        await form.get_by_label("Note").fill(note)
+    if price:
+        await form.get_by_label("Price").fill(price)
+    await form.get_by_role("button", name="Add to the list").click()
