@@ -14,6 +14,7 @@ export interface Account {
   session: Session;
   live: Live;
   api: Api;
+  apiOver: (fetcher: typeof fetch) => Api;
   queries: QueryClient;
 }
 
@@ -79,6 +80,8 @@ function show(next: Entrance): void {
 function open(session: Session): Account {
   let { token } = session;
   const live = connect({
+    // A client for each person: who signs in next gets a connection of their own.
+    name: session.member.id,
     auth: async ({ force }) => {
       if (force) {
         const renewed = await signIn(session.member.id);
@@ -89,7 +92,8 @@ function open(session: Session): Account {
     },
   });
   if (new URLSearchParams(location.search).has('debug')) window.__tidings = live;
-  return { session, live, api: createApi(live.fetch, () => token), queries: createCache() };
+  const apiOver = (fetcher: typeof fetch) => createApi(fetcher, () => token);
+  return { session, live, api: apiOver(live.fetch), apiOver, queries: createCache() };
 }
 
 function createCache(): QueryClient {

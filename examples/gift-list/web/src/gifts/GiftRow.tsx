@@ -34,9 +34,9 @@ export function GiftRow({ gift, claimedBy, ownList, waiting, onChange, onEdit }:
       data-waiting={waiting}
     >
       <div className="gift-text">
-        <h3 className="gift-name" data-testid="gift-name">
+        <h2 className="gift-name" data-testid="gift-name">
           {gift.name}
-        </h3>
+        </h2>
         {gift.note && <p className="muted">{gift.note}</p>}
         {late && <p className="gift-waiting">Waiting to be sent</p>}
       </div>

@@ -18,14 +18,15 @@ const changesKey = (listId: string) => ['change', listId] as const;
  * twice by the same person).
  */
 export function useChange(listId: string): (change: Change) => void {
-  const { me, api } = useSignedIn();
+  const { me, apiOver } = useSignedIn();
   const toast = useToast();
-  const { mutate } = useTopicMutation<unknown, Error, Change, ListDetail>({
+  const { mutate } = useTopicMutation({
     mutationKey: changesKey(listId),
     queryKey: listKey(listId),
     scope: { id: `gift-list-${listId}` },
-    mutationFn: (change) => send(api, listId, change),
-    optimistic: (list, change) => applyChange(list, change, me),
+    // This fetch sends the change's own trace along, by which its event is known when it comes back.
+    mutationFn: (change: Change, { fetch }) => send(apiOver(fetch), listId, change),
+    optimistic: (list: ListDetail, change) => applyChange(list, change, me),
     // Whether there is a network, only an attempt can tell.
     networkMode: 'always',
     retry: (_failures, error) => error instanceof Unreachable,

@@ -32,7 +32,7 @@ export function Board() {
           {lists.isError && !lists.data && (
             <Trouble error={lists.error} onRetry={() => lists.refetch()} />
           )}
-          {lists.data && <ListNav lists={lists.data} shown={shown?.id ?? null} />}
+          {lists.data && <ListNav lists={lists.data} shown={shown?.id ?? null} alone={!wide} />}
         </div>
       )}
       <main>

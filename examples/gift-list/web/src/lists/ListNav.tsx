@@ -4,15 +4,24 @@ import { useMember, useSignedIn } from '../people/context.ts';
 import { untilDay, wishes } from '../ui/format.ts';
 import { listHref } from '../ui/route.ts';
 
+interface Props {
+  lists: ListSummary[];
+  /** The one that is open beside them. */
+  shown: string | null;
+  /** The lists are all that the page shows, so their title is the page's. */
+  alone: boolean;
+}
+
 /** The family's lists, the next day to come first. */
-export function ListNav({ lists, shown }: { lists: ListSummary[]; shown: string | null }) {
+export function ListNav({ lists, shown, alone }: Props) {
+  const Title = alone ? 'h1' : 'h2';
   const { family, me } = useSignedIn();
   const member = useMember();
   return (
     <nav className="lists" aria-labelledby="lists-title">
-      <h2 className="overline" id="lists-title">
+      <Title className={alone ? undefined : 'overline'} id="lists-title">
         {family.name}
-      </h2>
+      </Title>
       <ul>
         {lists.map((list) => (
           <li key={list.id}>

@@ -5,11 +5,20 @@ import type { Family, Member } from '../model.ts';
 
 export const SignedInContext = createContext<Account | null>(null);
 
+interface SignedIn {
+  me: Member;
+  family: Family;
+  api: Api;
+  /** The same API over another `fetch`. */
+  apiOver: (fetcher: typeof fetch) => Api;
+}
+
 /** What the pages need to know of who is signed in. */
-export function useSignedIn(): { me: Member; family: Family; api: Api } {
+export function useSignedIn(): SignedIn {
   const account = useContext(SignedInContext);
   if (!account) throw new Error('useSignedIn belongs below <SignedInContext>');
-  return { me: account.session.member, family: account.session.family, api: account.api };
+  const { session, api, apiOver } = account;
+  return { me: session.member, family: session.family, api, apiOver };
 }
 
 const somebody: Member = { id: '', name: 'Somebody', role: '', hue: 80 };
