@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ import httpx
 import jwt
 
 from tests.browser.apps.bench import SECRET
+from tests.browser.processes import ROOT, Server
 from tests.browser.waiting import until
 
 TOKEN_SECONDS = 3_600
@@ -20,6 +22,11 @@ NOTHING = {"sockets": 0, "connections": 0, "users": 0, "topics": 0, "subscriptio
 
 def token_of(user: str) -> str:
     return jwt.encode({"sub": user, "exp": int(time.time()) + TOKEN_SECONDS}, SECRET, algorithm="HS256")
+
+
+def bench_process(pages: Path, folder: Path) -> Server:
+    """A bench that serves these pages, not started yet; its log is in the folder."""
+    return Server("tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env={"BENCH_PAGES": str(pages)})
 
 
 @dataclass(frozen=True)

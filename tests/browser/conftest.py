@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.bench import Bench
+from tests.browser.bench import Bench, bench_process
 from tests.browser.bundles import build_example, build_package, bundle_pages
 from tests.browser.figures import Figures
 from tests.browser.gift_list import GiftList
-from tests.browser.processes import ROOT, Server
+from tests.browser.processes import Server
 from tests.browser.windows import Windows, chromium
 
 FIGURES = pytest.StashKey[Figures]()
@@ -62,8 +62,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bench_server(pages: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    log = tmp_path_factory.mktemp("bench") / "bench.log"
-    server = Server("tests.browser.apps.bench:app", app_dir=ROOT, log=log, env={"BENCH_PAGES": str(pages)})
+    server = bench_process(pages, tmp_path_factory.mktemp("bench"))
     try:
         await server.serve()
         yield server
