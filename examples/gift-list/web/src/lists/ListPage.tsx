@@ -4,6 +4,7 @@ import { type Change, claimerOf } from '../gifts/changes.ts';
 import { GiftForm } from '../gifts/GiftForm.tsx';
 import { GiftRow } from '../gifts/GiftRow.tsx';
 import { useChange, useWaiting } from '../gifts/useChanges.ts';
+import { useKeptFocus } from '../gifts/useKeptFocus.ts';
 import { useList } from '../gifts/useList.ts';
 import { useMoves } from '../gifts/useMoves.ts';
 import { type Gift, type ListDetail, type ListSummary, newId } from '../model.ts';
@@ -65,6 +66,7 @@ function Gifts({ list, onChange, onEdit }: GiftsProps) {
     JSON.stringify([gift.name, gift.note, gift.price, claimerOf(list, gift.id)]),
   ]);
   useMoves(container, new Map(readings));
+  useKeptFocus(container);
   return (
     <>
       <ul className="gifts" ref={container} data-own={list.owner_id === me.id}>
