@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
@@ -24,15 +23,13 @@ from tidings.core.topics import TopicKey, check_topic
 from tidings.engine.catalog import Catalog
 from tidings.engine.clock import SystemClock
 from tidings.engine.node import Node, Ports
-from tidings.http import routes
+from tidings.http import ExposingMiddleware, add_cursor, routes
 from tidings.observe.trace import TraceMiddleware, current_trace_id
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
 from tidings.settings import ConfigurationError, Settings
 from tidings.transports.handshake import decide
 from tidings.transports.websocket import serve_websocket
 
-CURSOR_HEADER = "Tidings-Cursor"
-_EXPOSE_HEADER = "Access-Control-Expose-Headers"
 SYNC_SECONDS_MAX = 30.0
 
 AuthenticateFunction = Callable[[Credentials], "Identity | Awaitable[Identity | None] | None"]
@@ -101,12 +98,17 @@ class Tidings:
     # In your application.
 
     def mount(self, app: Starlette) -> None:
-        """Add the routes under the prefix to a FastAPI or Starlette application, and start and stop with it."""
+        """Add the routes under the prefix to a FastAPI or Starlette application, and start and stop with it.
+
+        Where a CORS middleware has ``expose_headers`` of its own, mount after adding it, or list
+        ``Tidings-Cursor`` there too.
+        """
         prefix = self.settings.prefix
         ours = [WebSocketRoute(f"{prefix}/ws", _WebSocketEndpoint(self)), *routes(self, self.settings)]
         # In front: a catch-all of the application, such as its static files, must not hide them.
         app.router.routes[0:0] = ours
         app.add_middleware(TraceMiddleware)
+        app.add_middleware(ExposingMiddleware)
         inner = app.router.lifespan_context
 
         @asynccontextmanager
@@ -204,10 +206,7 @@ class Tidings:
             raise UsageError(fault.message) from None
         cursor = str(await self.head(TopicKey(tenant, topic)))
         if response is not None:
-            headers = response.headers
-            _append(headers, CURSOR_HEADER, f"{topic}={cursor}")
-            if CURSOR_HEADER.lower() not in headers.get(_EXPOSE_HEADER, "").lower():
-                _append(headers, _EXPOSE_HEADER, CURSOR_HEADER)
+            add_cursor(response.headers, topic, cursor)
         return cursor
 
     async def disconnect(
@@ -255,7 +254,8 @@ class Tidings:
         trace_id: str | None,
         version: int | None,
     ) -> Draft:
-        data: dict[str, Any] = {"entity_id": str(entity_id), "payload": payload}
+        # None is no id: an object that was not flushed yet has none.
+        data: dict[str, Any] = {"entity_id": None if entity_id is None else str(entity_id), "payload": payload}
         if user_id is not None:
             data["user_id"] = str(user_id)
         if tenant is not None:
@@ -314,8 +314,3 @@ def _authorizer(authorize: Mapping[str, Rule | Access | bool] | Authorizer | Non
     if authorize is None or isinstance(authorize, Mapping):
         return RuleAuthorizer(authorize, types=settings.topics)
     return authorize
-
-
-def _append(headers: MutableHeaders, name: str, value: str) -> None:
-    before = headers.get(name)
-    headers[name] = value if not before else f"{before}, {value}"

@@ -141,7 +141,6 @@ async def test_it_closes_also_where_the_application_fails_to_start() -> None:
     assert broker.calls == ["start", "close"]
 
 
-@pytest.mark.xfail(reason="after the second start nothing is delivered on topics that were followed before")
 async def test_an_application_may_start_again_after_it_stopped() -> None:
     live, app = made(), Starlette()
     live.mount(app)

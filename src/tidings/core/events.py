@@ -173,7 +173,7 @@ def encode_body(draft: Draft, limits: Limits) -> bytes:
     """
     try:
         payload = _ENCODER.encode(draft.data.get("payload"))
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+    except Exception as error:  # a model's own code runs here, and may raise anything
         raise _unencodable(draft.topic, "data.payload", draft.data.get("payload"), error) from error
     if limits.payload_bytes and len(payload) > limits.payload_bytes:
         raise PeerError(
@@ -194,7 +194,7 @@ def encode_body(draft: Draft, limits: Limits) -> bytes:
         fields["version"] = draft.version
     try:
         body = _ENCODER.encode(fields)
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+    except Exception as error:
         raise _unencodable(draft.topic, "data", draft.data, error) from error
     if nests_too_deep(body):
         raise PeerError(
@@ -264,6 +264,8 @@ def _find_unencodable(path: str, value: Any, depth: int = 0) -> tuple[str, Any]:
             children = [(f"{path}.{f.name}", getattr(value, f.name)) for f in dataclasses.fields(value)]
         elif isinstance(value, msgspec.Struct):
             children = [(f"{path}.{name}", getattr(value, name)) for name in value.__struct_fields__]
+        elif isinstance(fields := getattr(type(value), "model_fields", None), dict):  # pydantic
+            children = [(f"{path}.{name}", getattr(value, name)) for name in fields]
     for where, child in children:
         try:
             _ENCODER.encode(child)

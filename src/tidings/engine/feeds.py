@@ -152,12 +152,18 @@ class Feeds:
             if feed is not None:
                 self._retire_later(feed)
 
+    def open(self) -> None:
+        """Begin, or begin anew after a close."""
+        self._closed = False
+
     async def close(self) -> None:
-        """End all work under way."""
+        """End all work under way, and forget all streams."""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._feeds.clear()
+        self._passive.clear()
 
     def statistics(self) -> dict[str, int]:
         """Plain counters."""

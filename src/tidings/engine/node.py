@@ -71,6 +71,7 @@ class Node:
 
     async def start(self) -> None:
         """Connect to the broker. Raises BrokerUnavailable."""
+        self.feeds.open()
         await self._broker.start(self.feeds)
         self._ticker.set(self, self._clock.monotonic() + self.limits.position_check_seconds)
         self.ready = True
