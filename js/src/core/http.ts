@@ -11,8 +11,9 @@ export function parseCursors(header: string | null): Readonly<Record<string, str
   const pairs: [string, string][] = [];
   for (const part of header?.split(",") ?? []) {
     const at = part.lastIndexOf("=");
+    const topic = part.slice(0, Math.max(0, at)).trim();
     const cursor = part.slice(at + 1).trim();
-    if (at > 0 && parseCursor(cursor) !== null) pairs.push([part.slice(0, at).trim(), cursor]);
+    if (topic !== "" && parseCursor(cursor) !== null) pairs.push([topic, cursor]);
   }
   return Object.freeze(Object.fromEntries(pairs));
 }
