@@ -37,12 +37,18 @@ function render(value: unknown, indent: string, used: number): string {
 }
 
 function holdsSteps(value: object): boolean {
-  return "steps" in value || "scenarios" in value || (Array.isArray(value) && value.some((item) => item?.steps));
+  return (
+    "steps" in value ||
+    "scenarios" in value ||
+    (Array.isArray(value) && value.some((item) => item?.steps))
+  );
 }
 
 function inline(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const parts = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${inline(item)}`);
+  const parts = Object.entries(value).map(
+    ([key, item]) => `${JSON.stringify(key)}: ${inline(item)}`,
+  );
   return `{${parts.join(", ")}}`;
 }

@@ -1,7 +1,12 @@
 /** Runs one script of `spec/scenarios` against a machine; the format is documented there. */
 
 import { Machine } from "../src/core/machine/machine.js";
-import { DEFAULTS, type Effect, type Input, type MachineOptions } from "../src/core/machine/values.js";
+import {
+  DEFAULTS,
+  type Effect,
+  type Input,
+  type MachineOptions,
+} from "../src/core/machine/values.js";
 
 export interface Step {
   at: number;

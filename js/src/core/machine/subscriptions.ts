@@ -70,8 +70,12 @@ function startAt(topic: Topic, since: string | null): void {
 export function release(m: Context, id: number): void {
   for (const name of m.subscribers.get(id) ?? []) {
     const topic = m.topics.get(name);
-    if (topic === undefined || !topic.leases.delete(id) || topic.leases.size > 0) continue;
-    topic.delivered = topic.cursor;
+    const last = topic?.leases.get(id);
+    if (topic === undefined || last === undefined) continue;
+    topic.leases.delete(id);
+    if (topic.leases.size > 0) continue;
+    // One that leaves before it was served leaves what waited for it to the next.
+    topic.delivered = last.attached ? topic.cursor : (last.since ?? topic.cursor);
     if (topic.place === "asked" || topic.place === "held") {
       topic.leaveAt = m.now + m.options.topic_linger_ms;
       if (!m.timers.has("linger")) arm(m, "linger", m.options.topic_linger_ms);
