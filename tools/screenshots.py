@@ -1,15 +1,19 @@
 """The pictures of the README, made from the running example: ``python -m tools.screenshots`` from the root.
 
-Two people's windows side by side, light and dark, and a phone in both. The families, the change that is seen
-and its day are always the same, so a picture differs only where the pages do.
+Two people's windows side by side, light and dark, and a phone in both. The families, the changes that are seen
+and the day are always the same, so a picture differs only where the pages do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 import tempfile
+from contextlib import closing
+from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Browser, Page, ViewportSize
 
@@ -19,11 +23,13 @@ from tests.browser.processes import ROOT
 from tests.browser.windows import Windows, chromium
 
 IMAGES = ROOT / "docs" / "images"
-WINDOW: ViewportSize = {"width": 640, "height": 900}
+WINDOW: ViewportSize = {"width": 640, "height": 820}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 GAP_PX = 16
-LIST = "leo-ten"
-WISH = "A telescope to share"
+LIST = "mia-seven"
+WISH = "A kite that loops"
+CLAIMED = "A tent for indoors"
+DAY = date(2026, 6, 1)
 SCHEMES = ("light", "dark")
 
 
@@ -43,23 +49,39 @@ async def main() -> None:
 
 async def _take(browser: Browser, server: GiftList, scheme: str) -> None:
     """All pictures of one colour scheme, from one fresh database."""
+    _set_day(server.database)
     windows = Windows(browser)
-    look = {"color_scheme": scheme, "reduced_motion": "reduce", "device_scale_factor": 2, "locale": "en-GB"}
-    ana = await windows.open(server.address("ana", LIST), viewport=WINDOW, **look)
-    ben = await windows.open(server.address("ben", LIST), viewport=WINDOW, **look)
-    phone = await windows.open(server.address("rose", LIST), viewport=PHONE, **look, has_touch=True, is_mobile=True)
+    ana = await _open(windows, server.address("ana", LIST), scheme, viewport=WINDOW)
+    ben = await _open(windows, server.address("ben", LIST), scheme, viewport=WINDOW)
+    phone = await _open(windows, server.address("rose", LIST), scheme, viewport=PHONE, has_touch=True, is_mobile=True)
     for page in (ana, ben, phone):
-        await row(page, "Book about octopuses").wait_for()
-    await add_gift(ana, WISH, note="Secondhand is fine", price="89")
+        await row(page, CLAIMED).wait_for()
+    await add_gift(ana, WISH, note="Two lines, please", price="24.50")
     for page in (ben, phone):
         await row(page, WISH).wait_for()
-    await row(ben, WISH).get_by_role("button", name="I’ll get it").click()
+    await row(ben, CLAIMED).get_by_role("button", name="I’ll get it").click()
     for page in (ana, phone):
-        await row(page, WISH).get_by_text("Ben is getting it").wait_for()
+        await row(page, CLAIMED).get_by_text("Ben is getting it").wait_for()
     pictures = [await _shot(ana), await _shot(ben)]
     (IMAGES / f"phone-{scheme}.png").write_bytes(await _shot(phone))
     (IMAGES / f"two-windows-{scheme}.png").write_bytes(await _side_by_side(windows, pictures, scheme))
     await windows.close()
+
+
+def _set_day(database: Path) -> None:
+    """The lists are dated from the day on which they were made; now that is always the same."""
+    days = (DAY - date.today()).days
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE gift_lists SET due_on = date(due_on, ?)", (f"{days} days",))
+
+
+async def _open(windows: Windows, url: str, scheme: str, **options: Any) -> Page:
+    """A window whose page believes that it is noon on the day of the pictures."""
+    look = {"color_scheme": scheme, "reduced_motion": "reduce", "device_scale_factor": 2, "locale": "en-GB"}
+    page = await windows.blank(**look, **options)
+    await page.clock.install(time=datetime.combine(DAY, time(12)))
+    await page.goto(url)
+    return page
 
 
 async def _shot(page: Page) -> bytes:
