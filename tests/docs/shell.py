@@ -21,6 +21,7 @@ RUN_SECONDS_MAX = 30
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10
 RETRY_SECONDS = 0.2
+_END = ""  # no line is empty: each has its line break
 _ADDRESS = re.compile(r"http://(127\.0\.0\.1:\d+)")
 
 
@@ -129,10 +130,13 @@ class Background:
     def line(self, seconds_max: float) -> str:
         """The next line of standard output. Raises TimeoutError, or AssertionError where the process has ended."""
         try:
-            return self._lines.get(timeout=seconds_max)
+            line = self._lines.get(timeout=seconds_max)
         except queue.Empty:
-            assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.said()}"
             raise TimeoutError(f"no line within {seconds_max} s; it said: {self.said()}") from None
+        if line == _END:
+            self._readers[1].join()
+            raise AssertionError(f"it ended with {self._process.wait(STOP_SECONDS_MAX)}: {self.said()}")
+        return line
 
     def said(self) -> str:
         """Standard error so far."""
@@ -163,3 +167,4 @@ def post(url: str) -> None:
 def _read_lines(stream: IO[str], lines: queue.Queue[str]) -> None:
     for line in stream:
         lines.put(line)
+    lines.put(_END)
