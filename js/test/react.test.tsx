@@ -66,7 +66,7 @@ describe("useTopic", () => {
     await connected();
     expect(world.sockets).toHaveLength(1);
     expect(subscribes()).toHaveLength(1);
-    expect(subscribes()[0]?.["topics"]).toHaveLength(60);
+    expect(subscribes()[0]?.topics).toHaveLength(60);
     expect(unsubscribes()).toHaveLength(0);
   });
 
@@ -138,7 +138,7 @@ describe("useTopic", () => {
     await render(<Show />);
     await act(async () => {
       world.socket.welcome();
-      const id = world.socket.sent.at(-1)?.["id"];
+      const id = world.socket.sent.at(-1)?.id;
       world.socket.say({ type: "error", code: "forbidden", message: "No.", topic: "user:9", id });
     });
     expect([...new Set(states)]).toEqual(["subscribing", "denied"]);

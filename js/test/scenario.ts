@@ -48,7 +48,7 @@ export function play(
   const due = new Map<string, number>();
   const cells = new Set<string>();
   const take = (step: Step): Outcome => {
-    const input = step.input === "timer" ? `timer.${step["name"]}` : step.input;
+    const input = step.input === "timer" ? `timer.${step.name}` : step.input;
     cells.add(`${machine.state} ${input}`);
     return run(machine, step, due);
   };
@@ -85,9 +85,9 @@ function run(machine: Machine, step: Step, due: Map<string, number>): Outcome {
 /** A script may not fire a timer early, nor pass by one that is due. */
 function honest(step: Step, due: Map<string, number>): void {
   if (step.input === "timer") {
-    const at = due.get(step["name"] as string);
-    if (at !== step.at) throw new Error(`at ${step.at}: ${step["name"]} is due at ${at}`);
-    due.delete(step["name"] as string);
+    const at = due.get(step.name as string);
+    if (at !== step.at) throw new Error(`at ${step.at}: ${step.name} is due at ${at}`);
+    due.delete(step.name as string);
   }
   for (const [name, at] of due) {
     if (at < step.at) throw new Error(`at ${step.at}: the timer ${name} was due at ${at}`);

@@ -7,7 +7,7 @@ import { format } from "./scenario-format.js";
 
 const FOLDER = new URL("../../spec/scenarios/", import.meta.url);
 /** `RECORD=1 npx vitest run test/scenarios.test.ts` writes what the machine does; then read the diff. */
-const RECORD = process.env["RECORD"] === "1";
+const RECORD = process.env.RECORD === "1";
 
 interface File {
   description: string;

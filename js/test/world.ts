@@ -55,9 +55,9 @@ export class FakeSocket implements SocketLike {
 
   /** Answer the last subscribe: each topic starts at the given cursor, or at `since` where one was sent. */
   answer(cursor = "k-0"): void {
-    const asked = this.sent.filter((frame) => frame["type"] === "subscribe").at(-1);
-    const since = (asked?.["since"] ?? {}) as Record<string, string>;
-    const topics = ((asked?.["topics"] ?? []) as string[]).map((topic) => [
+    const asked = this.sent.filter((frame) => frame.type === "subscribe").at(-1);
+    const since = (asked?.since ?? {}) as Record<string, string>;
+    const topics = ((asked?.topics ?? []) as string[]).map((topic) => [
       topic,
       since[topic] === undefined
         ? { cursor, recovered: false, reason: "no_cursor" }
@@ -67,7 +67,7 @@ export class FakeSocket implements SocketLike {
       type: "subscribed",
       topic: "system",
       topics: Object.fromEntries(topics),
-      id: asked?.["id"],
+      id: asked?.id,
     });
   }
 
@@ -86,7 +86,7 @@ export class FakeSocket implements SocketLike {
   }
 
   frames(type: string): Frame[] {
-    return this.sent.filter((frame) => frame["type"] === type);
+    return this.sent.filter((frame) => frame.type === type);
   }
 }
 

@@ -23,8 +23,9 @@ type Registered = Register extends { events: infer E } ? E : Record<never, never
 type TypeOf<T extends string> = T extends `${infer R}:${string}` ? R : never;
 
 /** The event of a topic: a union told apart by `event` where its type is registered, else with unknown payload. */
-export type EventOf<T extends string> =
-  TypeOf<T> extends keyof Registered
+export type EventOf<T extends string> = [TypeOf<T>] extends [never]
+  ? TidingsEvent
+  : TypeOf<T> extends keyof Registered
     ? {
         [Name in keyof Registered[TypeOf<T>] & string]: TidingsEvent<
           Registered[TypeOf<T>][Name]

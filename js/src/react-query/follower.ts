@@ -65,6 +65,8 @@ export class Follower {
   #topics: readonly string[] = [];
   /** Topics whose data was read before they were live: fetch once they are. */
   readonly #unsure = new Set<string>();
+  /** Topics of which the last response did not fit the stream. */
+  readonly #apart = new Set<string>();
   #received = 0;
   #off: () => void = () => {};
   #offCache: () => void = () => {};
@@ -132,14 +134,14 @@ export class Follower {
     for (const topic of this.#topics) {
       const cursor = cursors?.[topic] ?? null;
       this.#unsure.delete(topic);
-      if (cursor === null) this.#respondBlind(run ?? NO_RUN, topic);
-      else {
-        const from = this.#from.get(topic);
-        if (from !== undefined && (compareCursors(cursor, from) ?? -1) >= 0) {
-          missing.push(...this.#after(topic, cursor));
-        } else moved = true;
-        this.#positions.set(topic, cursor);
+      const standing = cursor === null ? "unknown" : this.#standing(topic, cursor);
+      if (cursor === null || standing === "unknown") {
+        this.#respondBlind(run ?? NO_RUN, topic);
+        continue;
       }
+      this.#positions.set(topic, cursor);
+      if (standing === "covered") missing.push(...this.#after(topic, cursor));
+      else moved = true;
     }
     // The stream goes on from the response: the client replays what it holds, or the server does.
     if (moved) this.#subscribe();
@@ -147,6 +149,23 @@ export class Follower {
       data,
       missing.sort((a, b) => a.number - b.number),
     );
+  }
+
+  /**
+   * How a response stands to the stream: `covered`, all that came after it is here; `apart`, the stream must begin
+   * anew from it. Where that did not help the time before, servers disagree about positions: then it is `unknown`,
+   * for asking again and again would help no more.
+   */
+  #standing(topic: string, cursor: string): "covered" | "apart" | "unknown" {
+    const from = this.#from.get(topic);
+    if (from !== undefined && (compareCursors(cursor, from) ?? -1) >= 0) {
+      this.#apart.delete(topic);
+      return "covered";
+    }
+    if (from === undefined) return "apart";
+    if (this.#apart.has(topic)) return "unknown";
+    this.#apart.add(topic);
+    return "apart";
   }
 
   /** A response that does not say where it stands: what came meanwhile may be in it or not. */

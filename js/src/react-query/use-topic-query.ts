@@ -18,7 +18,7 @@ import type { Live } from "../core/types.js";
 import { useLatest } from "../react/latest.js";
 import { useTidings } from "../react/provider.js";
 import { SPREAD_MS } from "./coalesce.js";
-import { type Apply, type REFETCH } from "./follower.js";
+import type { Apply, REFETCH } from "./follower.js";
 import { layersOf, withLayers } from "./layers.js";
 import { type FollowState, WAITING } from "./liveness.js";
 import { positionsIn } from "./positions.js";

@@ -1,0 +1,401 @@
+// @vitest-environment happy-dom
+import { focusManager, useQuery } from "@tanstack/react-query";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  coalescedRefetch,
+  REFETCH,
+  useTopicMutation,
+  useTopicQuery,
+} from "../src/react-query/index.js";
+import { KEY, payloadOf, type Stage, stage, TOPIC } from "./query-stage.js";
+
+(globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
+
+let at: Stage;
+beforeEach(() => {
+  at = stage();
+});
+afterEach(async () => {
+  focusManager.setFocused(undefined);
+  await at.end();
+});
+
+type More = Partial<Parameters<typeof useTopicQuery<number>>[0]>;
+let applied = 0;
+
+function Page({ quiet = false, ...more }: More & { quiet?: boolean }) {
+  const { data } = useTopicQuery<number>({
+    queryKey: KEY,
+    queryFn: ({ signal }) => at.read(signal),
+    topics: [TOPIC],
+    apply: (_, event) => {
+      applied += 1;
+      return payloadOf(event);
+    },
+    ...more,
+  });
+  return quiet ? null : at.show(data);
+}
+
+async function settledPage(page = <Page />): Promise<void> {
+  await at.render(page);
+  await at.connect();
+  await at.pass(1_000);
+  at.backend.calls = 0;
+  applied = 0;
+}
+
+describe("no lost-update window", () => {
+  for (const header of [true, false]) {
+    test(`a change between the query and the subscription (${header ? "with" : "without"} cursors)`, async () => {
+      at.backend.header = header;
+      await at.render(<Page />);
+      await at.pass(200); // the response is here, the connection is not
+      at.backend.change({ tell: false });
+      await at.happens(() => at.world.socket.welcome());
+      const [asked] = at.world.socket.frames("subscribe");
+      expect(asked?.since).toEqual(header ? { [TOPIC]: "k-0" } : undefined);
+      await at.happens(() => at.world.socket.answer("k-1"));
+      if (header) at.backend.tell(); // what was missed follows
+      await at.pass(3_000);
+      expect(at.shown).toEqual([0, 1]);
+      expect(at.backend.calls).toBe(header ? 1 : 2);
+    });
+  }
+
+  test("the subscription is live before the response comes", async () => {
+    at.backend.latencyMs = 500;
+    await at.render(<Page />);
+    at.backend.change({ tell: false });
+    await at.connect(); // live at k-1, the response is of k-0
+    await at.pass(3_000);
+    expect(at.shown.at(-1)).toBe(1);
+  });
+
+  test("an event that the response holds already is not applied", async () => {
+    await settledPage();
+    at.backend.change({ tell: false });
+    void at.client.refetchQueries({ queryKey: KEY });
+    await at.pass(200);
+    applied = 0;
+    at.backend.tell();
+    await at.pass(200);
+    expect(applied).toBe(0);
+  });
+});
+
+describe("one follower for a query", () => {
+  test("ten components with the same key apply an event once", async () => {
+    await settledPage(
+      <>
+        {Array.from({ length: 10 }, (_, n) => (
+          <Page key={String(n)} quiet={n > 0} />
+        ))}
+      </>,
+    );
+    at.backend.change();
+    await at.pass(100);
+    expect(applied).toBe(1);
+    expect(at.shown.at(-1)).toBe(1);
+    expect(at.live.debug().subscribers).toBe(1);
+  });
+
+  test("a burst is one write and one render", async () => {
+    await settledPage();
+    const before = at.shown.length;
+    for (let n = 0; n < 500; n++) at.backend.change();
+    await at.pass(100);
+    expect(applied).toBe(500);
+    expect(at.shown.length - before).toBe(1);
+    expect(at.backend.calls).toBe(0);
+  });
+
+  test("under StrictMode it is one subscription and one fetch", async () => {
+    await at.render(<Page />, true);
+    await at.connect();
+    await at.pass(1_000);
+    expect(at.world.sockets).toHaveLength(1);
+    expect(at.world.socket.frames("subscribe")).toHaveLength(1);
+    expect(at.live.debug().subscribers).toBe(1);
+    expect(at.shown).toEqual([0]);
+  });
+
+  test("topics may follow from the data", async () => {
+    await at.render(
+      <Page topics={(data) => (data === undefined ? null : [`counter:${data + 1}`])} />,
+    );
+    expect(at.world.sockets).toHaveLength(0);
+    await at.pass(100);
+    at.world.socket.welcome();
+    expect(at.world.socket.frames("subscribe")[0]?.topics).toEqual([TOPIC]);
+  });
+
+  test.each<[string, More]>([
+    ["live: false", { live: false }],
+    ["enabled: false", { enabled: false }],
+    ["no topics", { topics: null }],
+  ])("%s costs nothing", async (_, more) => {
+    await at.render(<Page {...more} />);
+    await at.pass(60_000);
+    expect(at.world.sockets).toHaveLength(0);
+    expect(at.backend.calls).toBe(more.enabled === false ? 0 : 1);
+  });
+});
+
+describe("what a query does when it is followed, and when not", () => {
+  test("left and come back to: no fetch, but the events since then", async () => {
+    await settledPage();
+    at.backend.change();
+    await at.pass(100);
+    await at.render(null);
+    at.world.pass(6_000);
+    expect(at.world.socket.frames("unsubscribe")).toHaveLength(1);
+    at.backend.change({ tell: false });
+    await at.render(<Page />);
+    await at.pass(0);
+    expect(at.world.socket.frames("subscribe").at(-1)?.since).toEqual({ [TOPIC]: "k-1" });
+    await at.happens(() => at.world.socket.answer());
+    at.backend.tell();
+    await at.pass(100);
+    expect(at.shown).toEqual([0, 1, 2]);
+    expect(at.backend.calls).toBe(0);
+  });
+
+  async function comeBackBroken(): Promise<void> {
+    await at.happens(() => at.world.socket.end(1006));
+    at.world.pass(1_000);
+    at.backend.value = 7;
+    await at.happens(() => {
+      at.world.socket.welcome();
+      at.world.socket.say({
+        type: "subscribed",
+        topic: "system",
+        topics: { [TOPIC]: { cursor: "z-1", recovered: false, reason: "epoch_changed" } },
+        id: at.world.socket.sent.at(-1)?.id,
+      });
+    });
+  }
+
+  test("a gap is exactly one fetch, spread", async () => {
+    await settledPage();
+    await comeBackBroken();
+    at.backend.epoch = "z";
+    at.backend.offset = 1;
+    await at.pass(190);
+    expect(at.backend.calls).toBe(0); // half of spreadMs, as the test's chance has it
+    await at.pass(20);
+    expect(at.backend.calls).toBe(1);
+    await at.pass(5_000);
+    expect(at.backend.calls).toBe(1);
+    expect(at.shown.at(-1)).toBe(7);
+  });
+
+  test("servers that disagree about positions cause no storm", async () => {
+    await settledPage();
+    await comeBackBroken(); // the stream is in epoch z, the endpoint goes on saying k
+    await at.pass(60_000);
+    expect(at.backend.calls).toBeLessThanOrEqual(3);
+    expect(at.shown.at(-1)).toBe(7);
+    await at.happens(() => at.world.socket.event(TOPIC, "z-2", { payload: 8 }));
+    await at.pass(1_000);
+    expect(at.shown.at(-1)).toBe(8);
+    expect(at.backend.calls).toBeLessThanOrEqual(3);
+  });
+
+  test("it polls after thirty seconds without a connection, and stops when it is back", async () => {
+    await settledPage();
+    await at.happens(() => at.world.socket.end(1006));
+    await at.pass(29_000);
+    expect(at.backend.calls).toBe(0);
+    await at.pass(1_500);
+    await at.pass(30_500);
+    expect(at.backend.calls).toBe(3);
+    at.world.pass(60_000);
+    await at.connect();
+    at.backend.calls = 0;
+    await at.pass(60_000);
+    expect(at.backend.calls).toBe(0);
+  });
+
+  test("REFETCH fetches once, and so does an apply that throws", async () => {
+    let answer: () => typeof REFETCH = () => REFETCH;
+    await settledPage(<Page apply={() => answer()} />);
+    at.backend.change();
+    await at.pass(1_000);
+    expect(at.shown.at(-1)).toBe(1);
+    answer = () => {
+      throw new Error("mine");
+    };
+    at.backend.change();
+    await at.pass(1_000);
+    expect(at.shown.at(-1)).toBe(2);
+    expect(at.backend.calls).toBe(2);
+  });
+
+  test("a page that nobody looks at fetches once, when somebody does", async () => {
+    await settledPage(<Page apply={() => REFETCH} />);
+    focusManager.setFocused(false);
+    for (let n = 0; n < 20; n++) {
+      at.backend.change();
+      await at.pass(500);
+    }
+    expect(at.backend.calls).toBe(0);
+    focusManager.setFocused(true);
+    await at.pass(1_000);
+    expect(at.backend.calls).toBeLessThanOrEqual(2);
+    expect(at.shown.at(-1)).toBe(20);
+  });
+
+  test("a fetch that fails is tried again, more and more seldom", async () => {
+    await settledPage(<Page apply={() => REFETCH} />);
+    at.backend.failing = true;
+    at.backend.change();
+    await at.pass(60_000);
+    expect(at.backend.calls).toBe(3); // at once, 10 s later, 20 s later
+    at.backend.failing = false;
+    await at.pass(60_000);
+    expect(at.shown.at(-1)).toBe(1);
+  });
+
+  test("coalescedRefetch serves an ordinary query", async () => {
+    const refetch = coalescedRefetch(at.client, KEY);
+    function Plain() {
+      const { data } = useQuery({ queryKey: KEY, queryFn: ({ signal }) => at.read(signal) });
+      return at.show(data);
+    }
+    at.backend.latencyMs = 200;
+    await at.render(<Plain />);
+    await at.pass(100);
+    at.backend.value = 5;
+    for (let n = 0; n < 100; n++) refetch();
+    await at.pass(2_000);
+    expect(at.shown).toEqual([0, 5]);
+    expect(at.backend.calls).toBe(2);
+    expect(at.backend.aborted).toBe(0);
+  });
+});
+
+describe("useTopicMutation", () => {
+  let mutate: (value: number) => void = () => {};
+  let errors: string[] = [];
+  let answers: { resolve: () => void; reject: (error: Error) => void; traceId: string }[] = [];
+
+  function Mutating({ apply }: More) {
+    const mutation = useTopicMutation<void, Error, number, unknown, number>({
+      queryKey: KEY,
+      mutationFn: (_, { traceId, headers }) => {
+        expect(headers.traceparent).toContain(traceId);
+        return new Promise<void>((resolve, reject) => {
+          answers.push({ resolve, reject, traceId });
+        });
+      },
+      optimistic: (_, value) => value,
+      onError: (error) => errors.push(error.message),
+    });
+    mutate = mutation.mutate;
+    return apply === undefined ? <Page /> : <Page apply={apply} />;
+  }
+
+  beforeEach(() => {
+    errors = [];
+    answers = [];
+  });
+
+  test("is seen at once and undone with a message when it is refused", async () => {
+    await settledPage(<Mutating />);
+    mutate(100);
+    await at.pass(10);
+    expect(at.shown).toEqual([0, 100]);
+    expect(at.client.getQueryData(KEY)).toBe(0); // the cache keeps the server's truth
+    answers[0]?.reject(new Error("Ben was first."));
+    await at.pass(10);
+    expect(at.shown).toEqual([0, 100, 0]);
+    expect(errors).toEqual(["Ben was first."]);
+    expect(at.backend.calls).toBe(0);
+  });
+
+  test("what another does meanwhile stays under it, and is there when it is undone", async () => {
+    await settledPage(<Mutating />);
+    mutate(100);
+    await at.pass(10);
+    at.backend.change();
+    await at.pass(100);
+    expect(at.shown).toEqual([0, 100]);
+    answers[0]?.reject(new Error("no"));
+    await at.pass(10);
+    expect(at.shown).toEqual([0, 100, 1]);
+  });
+
+  for (const order of ["the response first", "the event first"]) {
+    test(`its own event ends it, and nothing flickers: ${order}`, async () => {
+      await settledPage(<Mutating />);
+      mutate(1);
+      await at.pass(10);
+      const { resolve, traceId } = answers[0]!;
+      if (order === "the response first") resolve();
+      else at.backend.change({ traceId });
+      await at.pass(50);
+      if (order === "the response first") at.backend.change({ traceId });
+      else resolve();
+      await at.pass(5_000);
+      expect(at.shown).toEqual([0, 1]);
+      expect(at.client.getQueryData(KEY)).toBe(1);
+      expect(at.backend.calls).toBe(0);
+    });
+  }
+
+  test("without apply its event fetches at once, and the change stays until the response", async () => {
+    await settledPage(<Mutating apply={() => REFETCH} />);
+    mutate(1);
+    await at.pass(10);
+    answers[0]?.resolve();
+    at.backend.change({ traceId: answers[0]?.traceId ?? "" });
+    await at.pass(5_000);
+    expect(at.shown).toEqual([0, 1]);
+    expect(at.client.getQueryData(KEY)).toBe(1);
+    expect(at.backend.calls).toBe(1);
+  });
+
+  test("where no event comes, a fetch ends it", async () => {
+    await settledPage(<Mutating />);
+    mutate(1);
+    await at.pass(10);
+    at.backend.value = 1;
+    answers[0]?.resolve();
+    await at.pass(5_000);
+    expect(at.shown).toEqual([0, 1]);
+    expect(at.client.getQueryData(KEY)).toBe(1);
+    expect(at.backend.calls).toBe(1);
+  });
+
+  test("left before it was answered, it leaves nothing behind", async () => {
+    await settledPage(<Mutating />);
+    mutate(1);
+    await at.pass(10);
+    await at.render(null);
+    answers[0]?.resolve();
+    await at.pass(5_000);
+    at.backend.value = 3;
+    await at.client.invalidateQueries({ queryKey: KEY });
+    await at.render(<Page />);
+    await at.pass(1_000);
+    expect(at.shown.at(-1)).toBe(3);
+  });
+
+  test("five changes in 300 ms with events in between are five pictures", async () => {
+    await settledPage(<Mutating />);
+    for (let n = 1; n <= 5; n++) {
+      mutate(n);
+      await at.pass(60);
+    }
+    for (const { resolve, traceId } of answers) {
+      at.backend.change({ traceId });
+      await at.pass(30);
+      resolve();
+      await at.pass(30);
+    }
+    await at.pass(3_000);
+    expect(at.shown).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(at.backend.calls).toBe(0);
+  });
+});
