@@ -1,0 +1,334 @@
+"""The life of the connection: dial, live, lose, wait, give up.
+
+One dial at a time, each with a generation number: what an older generation says is not heard. A socket that
+is given up is dropped at once, for ``close`` on a dead link may never be answered.
+"""
+
+from __future__ import annotations
+
+from math import floor
+
+from tidings.client.machine import publishes, subscriptions
+from tidings.client.machine.context import Context
+from tidings.client.machine.values import Frame, number_of, object_of
+
+_ENDED = {1000: "ended", 1008: "refused", 4403: "forbidden"}  # R7
+_PAUSING = {1012: "restart", 4429: "slow_down", 4503: "slow_down"}
+_AWAY, _NORMAL, _UNAUTHORIZED, _TIMEOUT = 1001, 1000, 4401, 4408
+
+
+def wanted(m: Context) -> bool:
+    """Whether anything needs the connection."""
+    return bool(m.subscribers or m.publishes)
+
+
+def dial(m: Context, *, force: bool = False) -> None:
+    """Begin a dial: credentials first, then the socket. A page that is not yet shown waits."""
+    m.cancel("backoff", "wake")
+    if m.prerendering:
+        m.enter("paused", "prerendering")
+        return
+    m.generation += 1
+    m.dialled_at = m.now
+    m.dialled_hidden = m.hidden
+    m.token = None
+    m.enter("connecting", m.reason, m.code)
+    m.arm("connect", m.options.connect_ms)
+    if m.hidden:
+        watch_hidden(m)
+    m.authorizing = m.options.auth
+    if m.options.auth:
+        m.effects.append({"effect": "auth", "generation": m.generation, "force": force})
+    else:
+        open_socket(m, None)
+
+
+def open_socket(m: Context, token: str | None) -> None:
+    """The second step of a dial."""
+    m.authorizing = False
+    m.token = token
+    m.effects.append({"effect": "dial", "generation": m.generation, "transport": m.transport, "token": token})
+
+
+def go_live(m: Context, welcome: Frame) -> None:
+    """``welcome`` means connected; the socket's own ``open`` does not."""
+    m.enter("live")
+    m.cancel("connect")
+    m.window_ms = None
+    m.retry_after_ms = None
+    m.not_before = 0
+    m.token = None
+    m.arm("stable", m.options.stable_ms)
+    read_welcome(m, welcome)
+    subscriptions.ask_all(m)
+    publishes.send_queued(m)
+
+
+def read_welcome(m: Context, welcome: Frame) -> None:
+    """What a welcome says: at the start of a connection, and after each renewal of its credentials."""
+    limits = object_of(welcome.get("limits")) or {}
+    m.topics_per_frame = int(max(1, _or(number_of(limits.get("topics_per_frame")), 100)))
+    m.watchdog_ms = _or(number_of(welcome.get("heartbeat_seconds")), 25) * 1_000 + m.options.watchdog_slack_ms
+    m.arm("watchdog", m.watchdog_ms)
+    expires = number_of(welcome.get("expires_in_seconds"))
+    m.cancel("reauth")
+    if expires is not None and m.options.auth:
+        m.arm("reauth", _renew_after(m, expires * 1_000))
+
+
+def _renew_after(m: Context, life_ms: float) -> float:
+    """A minute before the end, spread over the clients; half-way where the life is shorter than two minutes."""
+    before, jitter = m.options.reauth_before_ms, m.options.reauth_jitter_ms
+    if life_ms <= before * 2:
+        return max(life_ms / 2, m.options.slow_down_ms / 2)
+    return life_ms - before + (m.random * 2 - 1) * jitter
+
+
+def renew(m: Context) -> None:
+    """Ask the application for new credentials while the connection stays."""
+    if not m.options.auth or m.authorizing or m.auth_request is not None:
+        return
+    m.authorizing = True
+    m.effects.append({"effect": "auth", "generation": m.generation, "force": True})
+
+
+def send_renewal(m: Context, token: str | None) -> None:
+    """Hand new credentials in, over the living connection; its answer is another welcome."""
+    m.authorizing = False
+    if token is None:
+        return
+    m.auth_request = m.next_id()
+    m.send({"type": "auth", "token": token, "id": m.auth_request})
+
+
+def renew_later(m: Context) -> None:
+    """Renewing in place failed; try again soon, the server's own deadline stands behind."""
+    m.authorizing = False
+    m.auth_request = None
+    m.arm("reauth", m.options.stable_ms)
+
+
+def probe(m: Context) -> None:
+    """Doubt the link: ask, and demand any frame in answer."""
+    if "probe" not in m.timers:
+        m.send({"type": "ping"})
+        m.arm("probe", m.options.probe_ms)
+
+
+def on_lost(m: Context, code: int | None) -> None:
+    """The server closed, or the link broke. The close code decides what follows (R7)."""
+    leave(m)
+    if code in _ENDED:
+        block(m, _ENDED[code], code)
+    elif code == _UNAUTHORIZED:
+        if m.renewed or not m.options.auth:
+            block(m, "unauthorized", code)
+        else:
+            m.renewed = True
+            m.reason = "unauthorized"
+            m.code = code
+            dial(m, force=True)
+    else:
+        retry(m, "lost" if code is None else _PAUSING.get(code, "lost"), code)
+
+
+def on_auth_failed(m: Context) -> None:
+    """The application could not give credentials: nothing has been dialled."""
+    leave(m)
+    retry(m, "auth_failed", None)
+
+
+def abandon(m: Context, reason: str) -> None:
+    """Give the socket up without waiting for it, and try again after a pause."""
+    drop(m, _TIMEOUT)
+    retry(m, reason, None)
+
+
+def replace(m: Context, reason: str) -> None:
+    """The link is dead: dial anew at once; the pause comes if that fails too."""
+    drop(m, _TIMEOUT)
+    if not _exhausted(m, reason, None):
+        m.attempt += 1
+        _tell(m)
+        m.reason = reason
+        dial(m)
+
+
+def redial(m: Context, reason: str | None = None, *, force: bool = False) -> None:
+    """Dial anew because it was asked for or was announced: no failure."""
+    drop(m, _NORMAL)
+    m.reason = reason
+    m.code = None
+    dial(m, force=force)
+
+
+def retry(m: Context, reason: str, code: int | None) -> None:
+    """Wait, then dial: full jitter, taken after the cap, so that clients do not meet at the cap."""
+    if not _exhausted(m, reason, code):
+        m.attempt += 1
+        _tell(m)
+        m.enter("reconnecting", reason, code)
+        _wait(m, _backoff_ms(m, reason))
+
+
+def _backoff_ms(m: Context, reason: str) -> float:
+    options = m.options
+    spread = m.random * min(options.backoff_cap_ms, options.backoff_base_ms * 2.0 ** min(m.attempt - 1, 60))
+    ms = spread
+    if m.window_ms is not None:
+        ms = m.random * m.window_ms
+    elif reason == "slow_down":
+        ms = max(options.slow_down_ms, m.retry_after_ms or 0) + spread
+    elif m.retry_after_ms is not None:
+        ms = m.retry_after_ms + spread
+    m.window_ms = None
+    m.retry_after_ms = None
+    return floor(max(ms, options.offline_ms) if m.offline else ms)
+
+
+def _wait(m: Context, ms: float) -> None:
+    m.next_try_at = m.now + ms
+    m.not_before = m.next_try_at
+    m.arm("backoff", ms)
+
+
+def on_backoff(m: Context) -> None:
+    """The pause is over. A hidden page dials seldom; what nothing wants to be live, not at all."""
+    since = None if m.dialled_at is None else m.now - m.dialled_at
+    if not wanted(m):
+        m.enter("idle")
+    elif m.hidden and since is not None and since < m.options.hidden_dial_ms:
+        _wait(m, m.options.hidden_dial_ms - since)
+    else:
+        dial(m)
+
+
+def start(m: Context) -> None:
+    """The first use of an idle machine: dial, unless a pause after a failure still runs."""
+    if m.now >= m.not_before:
+        dial(m)
+    else:
+        m.enter("reconnecting", "lost")
+        _wait(m, m.not_before - m.now)
+
+
+def _exhausted(m: Context, reason: str, code: int | None) -> bool:
+    """Where the user set a limit and it is reached: no more tries until ``reconnect()``."""
+    limit = m.options.attempts_limit
+    if limit is None or m.attempt < limit:
+        return False
+    m.enter("failed", reason, code)
+    m.report("error", "failed")
+    publishes.drop(m, "not_connected")
+    return True
+
+
+def block(m: Context, reason: str, code: int | None) -> None:
+    """Stop for good, until the application does something about it."""
+    m.enter("blocked", reason, code)
+    m.report("error", "blocked")
+    publishes.drop(m, "not_connected")
+
+
+def dial_by_hand(m: Context) -> None:
+    """Asked for by hand: it always works, and starts the counting anew."""
+    force = m.state == "blocked"  # the last credentials were refused
+    m.attempt = 0
+    m.renewed = False
+    redial(m, None, force=force)
+
+
+def redial_if_blind(m: Context) -> None:
+    """A page that was shown after a dial in the dark: such a dial may hang for long, so begin it anew."""
+    if m.dialled_hidden and not m.hidden:
+        redial(m, m.reason)
+
+
+def unpause(m: Context) -> None:
+    """The reason to hold still is over, unless the application asked for it."""
+    if m.prerendering:
+        return
+    if wanted(m):
+        redial(m)
+    else:
+        m.enter("idle")
+
+
+def wake_from_pause(m: Context) -> None:
+    """The same for what the browser tells; a page that is still hidden goes on waiting."""
+    if m.reason != "paused" and not m.hidden:
+        unpause(m)
+
+
+def on_stable(m: Context) -> None:
+    """The connection has held for a while: its failures are history."""
+    m.attempt = 0
+    m.renewed = False
+    m.told = False
+
+
+def watch_hidden(m: Context) -> None:
+    """Where the application wants it, a page that stays hidden leaves (R18)."""
+    if m.options.pause_after_ms is not None:
+        m.arm("hidden", m.options.pause_after_ms)
+
+
+def pause(m: Context, reason: str) -> None:
+    """Hold still without a connection, positions kept."""
+    drop(m, _AWAY)
+    m.cancel("backoff", "wake")
+    m.enter("paused", reason)
+
+
+def go_idle(m: Context) -> None:
+    """Nobody has used the connection for a while."""
+    drop(m, _NORMAL)
+    m.cancel("backoff", "wake")
+    m.enter("idle")
+
+
+def close(m: Context) -> None:
+    """The end: nothing is heard afterwards."""
+    drop(m, _NORMAL)
+    m.cancel(*list(m.timers))
+    publishes.drop(m, "closed")
+    m.topics.clear()
+    m.subscribers.clear()
+    m.enter("closed")
+
+
+def drop(m: Context, code: int) -> None:
+    """Detach the socket (or the dial under way) and forget what only it knew."""
+    if m.state in ("connecting", "live"):
+        m.effects.append({"effect": "drop", "generation": m.generation, "code": code})
+        leave(m)
+
+
+def leave(m: Context) -> None:
+    """What ends with every connection."""
+    m.cancel("connect", "watchdog", "probe", "stable", "reauth", "move", "retry")
+    m.authorizing = False
+    m.auth_request = None
+    m.token = None
+    subscriptions.lose(m)
+    publishes.lose(m)
+
+
+def _tell(m: Context) -> None:
+    """Say once per outage that the link is down: a log full of the same line helps nobody (A8)."""
+    if not m.told:
+        m.told = True
+        m.report("warn", "disconnected")
+
+
+def watch_use(m: Context) -> None:
+    """The connection lingers after its last use; what comes next keeps it."""
+    running = m.state in ("connecting", "live", "reconnecting")
+    if not running or wanted(m):
+        m.cancel("idle")
+    elif "idle" not in m.timers:
+        m.arm("idle", m.options.connection_linger_ms)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
