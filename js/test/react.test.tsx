@@ -105,9 +105,8 @@ describe("useTopic", () => {
 
   test("A5: a hundred navigations, at most two frames each, and at the end what is mounted", async () => {
     function Page({ name }: { name: string }) {
-      return Array.from({ length: 30 }, (_, n) => (
-        <Row key={`${name}${n}`} topic={`${name}:${n}`} />
-      ));
+      const topics = Array.from({ length: 30 }, (_, n) => `${name}:${n}`);
+      return topics.map((topic) => <Row key={topic} topic={topic} />);
     }
     function Row({ topic }: { topic: string }) {
       useTopic(topic, () => {});
