@@ -20,6 +20,7 @@ if _url := os.environ.get("GIFT_LIST_TEST_DATABASE_URL"):  # such as postgresql+
     os.environ["GIFT_LIST_DATABASE_URL"] = _url
 
 from families import Home, Published, new_home  # noqa: E402 (after the settings above)
+
 from gift_list.live import live  # noqa: E402
 from gift_list.main import app  # noqa: E402
 

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import httpx
+
 from gift_list.database import transaction
 from gift_list.main import app
 from gift_list.models import Family, Gift, GiftList, Member, new_id

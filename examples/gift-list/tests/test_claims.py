@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from families import Home, Published, add_gift, stored
-from gift_list.live import may_see_claims, may_see_list
 
+from gift_list.live import may_see_claims, may_see_list
 from tidings import Identity
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

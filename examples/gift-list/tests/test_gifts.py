@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from families import Home, Published, add_gift, client, stored
+
 from gift_list.models import new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
