@@ -14,6 +14,7 @@ from tests.docs.shapes import same_json, same_text
 from tests.docs.shell import Shell
 from tests.docs.snippets import Kind, Snippet, commands_in_text, conversation, snippets_of
 from tests.docs.test_snippets import check_data
+from tests.docs.test_snippets import test_every_snippet_is_of_a_kind_that_is_checked as check_kind
 
 PAGE = """
 # A page
@@ -66,8 +67,9 @@ def test_snippets_are_found_wherever_they_stand() -> None:
     ],
 )
 def test_what_nothing_checks_is_refused(language: str, text: str, mark: str) -> None:
+    snippet = Snippet("page.md", 1, language, text, mark)
     with pytest.raises(AssertionError, match="nothing checks a snippet"):
-        print(Snippet("page.md", 1, language, text, mark).kind)
+        check_kind(snippet)
 
 
 @pytest.mark.parametrize(
