@@ -18,7 +18,7 @@ from typing import Any
 from playwright.async_api import Browser, Page, ViewportSize
 
 from tests.browser.bundles import build_example
-from tests.browser.gift_list import GiftList, add_gift, row
+from tests.browser.gift_list import CLAIM, GiftList, add_gift, row
 from tests.browser.processes import ROOT
 from tests.browser.windows import Windows, chromium
 
@@ -59,7 +59,7 @@ async def _take(browser: Browser, server: GiftList, scheme: str) -> None:
     await add_gift(ana, WISH, note="Two lines, please", price="24.50")
     for page in (ben, phone):
         await row(page, WISH).wait_for()
-    await row(ben, CLAIMED).get_by_role("button", name="I’ll get it").click()
+    await row(ben, CLAIMED).get_by_role("button", name=CLAIM).click()
     for page in (ana, phone):
         await row(page, CLAIMED).get_by_text("Ben is getting it").wait_for()
     pictures = [await _shot(ana), await _shot(ben)]

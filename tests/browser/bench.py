@@ -26,7 +26,9 @@ def token_of(user: str) -> str:
 
 def bench_process(pages: Path, folder: Path) -> Server:
     """A bench that serves these pages, not started yet; its log is in the folder."""
-    return Server("tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env={"BENCH_PAGES": str(pages)})
+    return Server(
+        "tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env={"BENCH_PAGES": str(pages)}
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from playwright.async_api import Locator, Page
 from tests.browser.processes import ROOT, Server
 
 EXAMPLE = ROOT / "examples" / "gift-list"
+# Words of the page, with its apostrophe.
+CLAIM = "I\u2019ll get it"
+CLAIMED_BY_ME = "You\u2019re getting it"
+LET_GO = "Let go"
 
 
 class GiftList(Server):

@@ -7,10 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.error import URLError
+
+import httpx
 
 from tests.browser.waiting import until
 
@@ -97,9 +97,9 @@ class Server(Process):
         if self.exit_status is not None:
             raise AssertionError(f"the server ended:\n{self.log.read_text()}")
         try:
-            with urllib.request.urlopen(f"{self.http}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (URLError, ConnectionError, TimeoutError):
+            async with httpx.AsyncClient(timeout=2) as client:
+                return (await client.get(f"{self.http}/readyz")).status_code == 200
+        except httpx.TransportError:
             return False
 
 

@@ -75,7 +75,9 @@ async def has_no_violations(page: Page, state: str) -> None:
     if await page.evaluate("typeof axe === 'undefined'"):
         await page.add_script_tag(path=AXE)
     found = await page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
-    assert len(found["passes"]) >= RULES_PASSED_MIN, f"{state}: only {len(found['passes'])} rules had anything to look at"
+    assert len(found["passes"]) >= RULES_PASSED_MIN, (
+        f"{state}: only {len(found['passes'])} rules had anything to look at"
+    )
     faults = [f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
     assert faults == [], f"{state}:\n" + "\n".join(faults)
 

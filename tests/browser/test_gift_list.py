@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.figures import Figures
-from tests.browser.gift_list import GiftList, add_gift, names_shown, open_form, row
+from tests.browser.gift_list import CLAIM, CLAIMED_BY_ME, LET_GO, GiftList, add_gift, names_shown, open_form, row
 from tests.browser.measuring import elapsed_ms, stamp_actions, watch
 from tests.browser.windows import Windows
 
@@ -54,11 +54,11 @@ async def test_what_one_does_the_other_sees(windows: Windows, gift_list: GiftLis
         await step("added")
 
         await watch(ben, CLAIMED_BY_ANA, name)
-        await row(ana, name).get_by_role("button", name="I’ll get it").click()
+        await row(ana, name).get_by_role("button", name=CLAIM).click()
         await step("claimed")
 
         await watch(ben, CLAIMED_BY_NOBODY, name)
-        await row(ana, name).get_by_role("button", name="Let go").click()
+        await row(ana, name).get_by_role("button", name=LET_GO).click()
         await step("let go")
 
         await row(ana, name).get_by_role("button", name="Change").click()
@@ -88,11 +88,11 @@ async def test_a_refused_claim_is_taken_back_with_a_message(windows: Windows, gi
 
     # Ben claims first, and sees it at once; but his request is slow, and Ana's overtakes it.
     name = "A tent for indoors"
-    await row(ben, name).get_by_role("button", name="I’ll get it").click()
-    await expect(row(ben, name)).to_contain_text("You’re getting it")
+    await row(ben, name).get_by_role("button", name=CLAIM).click()
+    await expect(row(ben, name)).to_contain_text(CLAIMED_BY_ME)
     request = await asyncio.wait_for(held.get(), 5)
-    await row(ana, name).get_by_role("button", name="I’ll get it").click()
-    await expect(row(ana, name)).to_contain_text("You’re getting it")
+    await row(ana, name).get_by_role("button", name=CLAIM).click()
+    await expect(row(ana, name)).to_contain_text(CLAIMED_BY_ME)
     await expect(row(ana, name)).to_have_attribute("data-waiting", "false")
     await expect(ben.get_by_test_id("toast")).to_have_count(0)
     await request.continue_()
@@ -112,7 +112,7 @@ async def test_who_the_list_is_for_sees_no_claims(windows: Windows, gift_list: G
     mia = await windows.open(gift_list.address("mia", LIST))
     await expect(mia.get_by_test_id("gift-name")).to_have_count(SEEDED)
     await expect(mia.get_by_test_id("connection-badge")).to_contain_text("Live")
-    await row(ana, "A tent for indoors").get_by_role("button", name="I’ll get it").click()
+    await row(ana, "A tent for indoors").get_by_role("button", name=CLAIM).click()
     await expect(row(ana, "A tent for indoors")).to_have_attribute("data-waiting", "false")
     await add_gift(ana, "After the claim")
     await expect(row(mia, "After the claim")).to_be_visible()
@@ -141,7 +141,7 @@ async def test_everything_by_keyboard(windows: Windows, gift_list: GiftList) -> 
     await expect(ana.get_by_test_id("add-gift")).to_be_focused()
 
     # By Tab alone from there to the wish that was added, and on to its buttons.
-    await tab_to(ana, "I’ll get it: A kite")
+    await tab_to(ana, f"{CLAIM}: A kite")
     await ana.keyboard.press("Enter")
     await expect(row(ben, "A kite")).to_contain_text("Ana is getting it")
     await focus_is_kept(ana)

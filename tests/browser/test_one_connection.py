@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
 
@@ -68,7 +70,6 @@ async def test_closed_dialogs_cost_nothing(windows: Windows, bench: Bench) -> No
 
     for number in (3, 5, 8):
         await page.get_by_test_id(f"card-{number}").click()
-        await until(bench.statistics, lambda now, number=number: now["subscriptions_live"] >= 2)
     await until(bench.statistics, lambda now: now["subscriptions_live"] == 6)
     await bench.publish_one("gift-list:card-5")
     await expect(page.get_by_test_id("dialog-5")).to_have_attribute("data-events", "1")
@@ -94,7 +95,7 @@ async def test_closed_dialogs_cost_nothing(windows: Windows, bench: Bench) -> No
 @pytest.mark.parametrize("linger_ms", [None, 20], ids=["as it comes", "a short linger"])
 async def test_100_navigations_back_and_forth(windows: Windows, bench: Bench, linger_ms: int | None) -> None:
     rows, shared, times = 40, 10, 100
-    options = {} if linger_ms is None else {"linger": linger_ms}
+    options: dict[str, Any] = {} if linger_ms is None else {"linger": linger_ms}
     page = await windows.open(bench.page("navigation", rows=rows, shared=shared, **options))
     await page.wait_for_function(f"document.querySelectorAll('[data-state=live]').length === {rows}")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocket, expect
 
 from tests.browser.bench import Bench, token_of
 from tests.browser.gift_list import EXAMPLE, GiftList
@@ -24,7 +25,7 @@ async def test_the_same_page_on_any_host_and_port(
         for port in (bench_server.port, elsewhere.port):
             page = await windows.blank()
             dialled: list[str] = []
-            page.on("websocket", lambda socket, dialled=dialled: dialled.append(socket.url))
+            page.on("websocket", partial(_note, dialled))
             await page.goto(f"http://{host}:{port}/pages/dial.html?token={token_of('ana')}")
             await expect(page.get_by_test_id("state")).to_have_text("live")
             assert [urlsplit(url).netloc for url in dialled] == [f"{host}:{port}"]
@@ -51,3 +52,7 @@ async def test_the_built_example_works_through_a_proxy(windows: Windows, gift_li
         await expect(page.get_by_test_id("connection-badge")).to_contain_text("Live")
         assert await page.evaluate("wire.received.length") > 0
         await windows.close()
+
+
+def _note(dialled: list[str], socket: WebSocket) -> None:
+    dialled.append(socket.url)
