@@ -229,6 +229,25 @@ describe("handlers", () => {
     expect(world.watched).toBe(0);
   });
 
+  test("are not called while one is at work", async () => {
+    const world = new World();
+    const { client } = await live(world);
+    world.socket.event(T, "k-11");
+    world.socket.event(T, "k-12");
+    const trace: string[] = [];
+    client.subscribe(
+      T,
+      (event) => {
+        trace.push(`begin ${event.cursor}`);
+        client.subscribe("gift-list:2", () => {})();
+        trace.push(`end ${event.cursor}`);
+      },
+      { since: "k-10" },
+    );
+    await settled();
+    expect(trace).toEqual(["begin k-11", "end k-11", "begin k-12", "end k-12"]);
+  });
+
   test("10,000 comings and goings leave nothing behind", async () => {
     const world = new World();
     const { client, off } = await live(world);

@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { focusManager, useQuery } from "@tanstack/react-query";
+import { focusManager, notifyManager, useQuery } from "@tanstack/react-query";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   coalescedRefetch,
@@ -7,6 +7,7 @@ import {
   useTopicMutation,
   useTopicQuery,
 } from "../src/react-query/index.js";
+import { layersOf } from "../src/react-query/layers.js";
 import { KEY, payloadOf, type Stage, stage, TOPIC } from "./query-stage.js";
 
 (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
@@ -81,6 +82,28 @@ describe("no lost-update window", () => {
     at.backend.tell();
     await at.pass(200);
     expect(applied).toBe(0);
+  });
+});
+
+describe("a run that another has taken the place of", () => {
+  test("moves nothing, even where its request cannot be stopped", async () => {
+    const deaf = (signal: AbortSignal) => {
+      const open = new AbortController().signal;
+      return at.backend.read((response) => at.live.note(response, signal), open);
+    };
+    await settledPage(<Page queryFn={({ signal }) => deaf(signal)} />);
+    at.backend.latencyMs = 1_000;
+    void at.client.refetchQueries({ queryKey: KEY });
+    await at.pass(100);
+    at.backend.change({ tell: false });
+    at.backend.latencyMs = 50;
+    void at.client.refetchQueries({ queryKey: KEY }, { cancelRefetch: true });
+    await at.pass(5_000); // the new response at k-1, then the old one at k-0
+    applied = 0;
+    at.backend.tell();
+    await at.pass(100);
+    expect(applied).toBe(0);
+    expect(at.shown).toEqual([0, 1]);
   });
 });
 
@@ -273,6 +296,22 @@ describe("what a query does when it is followed, and when not", () => {
     expect(at.backend.calls).toBe(2);
     expect(at.backend.aborted).toBe(0);
   });
+});
+
+test("a layer that goes is told together with the change of the cache that takes its place", async () => {
+  const layers = layersOf(at.client, "[]");
+  layers.add({ traceId: "t", change: (data) => data, settledAt: null });
+  await at.pass(10);
+  let told = 0;
+  layers.subscribe(() => {
+    told += 1;
+  });
+  notifyManager.batch(() => {
+    layers.remove(() => true);
+    expect(told).toBe(0);
+  });
+  await at.pass(10);
+  expect(told).toBe(1);
 });
 
 describe("useTopicMutation", () => {
