@@ -31,7 +31,7 @@ test-js: .make/js
 	npm run --silent test -w js
 
 test-browser: .make/python .make/web chromium
-	$(BIN)/pytest -m browser tests/browser
+	$(BIN)/pytest -m browser
 
 build: .make/web
 

@@ -190,7 +190,7 @@ class Tidings:
             running = None
         if running is not None:
             raise UsageError("publish_sync would block the event loop; use `await live.publish(...)` here")
-        options.setdefault("trace_id", current_trace_id())  # the other thread has another context
+        # The request's context, and its trace id with it, goes along to the other thread.
         work = asyncio.run_coroutine_threadsafe(self.publish(topic, event, **options), loop)
         return work.result(SYNC_SECONDS_MAX)
 
@@ -270,7 +270,7 @@ class Tidings:
                 "trace_id": trace_id or current_trace_id() or secrets.token_hex(16),
                 "version": version,
             })  # fmt: skip
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise UsageError(f"timestamp: {error}") from None
         except PeerError as fault:
             raise PublishError(fault) from None

@@ -232,7 +232,6 @@ async def test_an_event_that_is_wrong_raises_with_its_code_and_path(name: str) -
 EDGE = "0001-01-01T00:00:00+01:00"  # in UTC it is before the first year that there is
 
 
-@pytest.mark.xfail(reason="a time that UTC cannot hold passes the checks, and is an internal error at the publisher")
 async def test_a_time_at_the_calendars_edge_is_refused_and_none_of_its_array_is_published() -> None:
     live = Tidings(authenticate=lambda who: Identity(user=who.token), api_keys=["K"])
     app = Starlette()

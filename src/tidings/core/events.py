@@ -132,7 +132,7 @@ def _check_data(data: Mapping[str, Any]) -> None:
         if value is not None and not isinstance(value, str):
             raise _bad(f"data.{name}", "must be a string")
     timestamp = data.get("timestamp")
-    if timestamp is not None and not (isinstance(timestamp, str) and is_timestamp(timestamp)):
+    if timestamp is not None and not (isinstance(timestamp, str) and is_timestamp(timestamp) and _fits_utc(timestamp)):
         raise _bad("data.timestamp", "must be a time in ISO 8601 with its zone, such as 2026-11-23T15:00:00.000Z")
 
 
@@ -147,6 +147,14 @@ def is_timestamp(text: str) -> bool:
             return timezone_hours <= 23 and timezone_minutes <= 59
     except ValueError:
         return False
+    return True
+
+
+def _fits_utc(timestamp: str) -> bool:
+    try:
+        in_utc(timestamp)
+    except OverflowError:
+        return False  # at the calendar's edge, the zone leads over it
     return True
 
 
