@@ -24,11 +24,10 @@ def token_of(user: str) -> str:
     return jwt.encode({"sub": user, "exp": int(time.time()) + TOKEN_SECONDS}, SECRET, algorithm="HS256")
 
 
-def bench_process(pages: Path, folder: Path) -> Server:
-    """A bench that serves these pages, not started yet; its log is in the folder."""
-    return Server(
-        "tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env={"BENCH_PAGES": str(pages)}
-    )
+def bench_process(pages: Path, folder: Path, **settings: str) -> Server:
+    """A bench that serves these pages, not started yet, its log in the folder; settings are environment variables."""
+    env = {"BENCH_PAGES": str(pages), **settings}
+    return Server("tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env=env)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.bench import Bench
+from tests.browser.bench import Bench, bench_process
 from tests.browser.bundles import SNIPPETS, read_snippets
 from tests.browser.waiting import until
 from tests.browser.windows import Windows
@@ -55,6 +57,26 @@ async def test_connects_subscribes_gets_events_and_pongs(windows: Windows, bench
     await until(bench.statistics, lambda now: now["subscriptions_live"] == 1)
     assert (await bench.ledger()).accepted == 1
     assert windows.said == ["log: Connected"]
+
+
+async def test_the_hook_survives_every_frame_of_the_server(windows: Windows, pages: Path, tmp_path: Path) -> None:
+    """It reads ``topic`` of whatever comes: of the server's own heartbeat too, here after a second of silence."""
+    server = bench_process(pages, tmp_path, TIDINGS_LIMIT_HEARTBEAT_SECONDS="1")
+    try:
+        await server.serve()
+        async with httpx.AsyncClient() as client:
+            bench = Bench(server.http, client)
+            page = await windows.open(bench.page("seed_hook", user="456"))
+            await page.wait_for_function("wire.received.filter(frame => frame.includes('\"pong\"')).length >= 2")
+            kinds = await page.evaluate("wire.received.map(frame => JSON.parse(frame).type)")
+            assert kinds[:2] == ["welcome", "subscribed"]
+            assert set(kinds) == {"welcome", "subscribed", "pong"}
+            value = await bench.change_value("gift-list:123")
+            await expect(page.get_by_test_id("gift-list:123")).to_have_text(str(value))
+            await expect(page.get_by_test_id("state")).to_have_text("connected")
+            await windows.close()
+    finally:
+        server.stop()
 
 
 async def test_the_hook_updates_the_screen(windows: Windows, bench: Bench) -> None:
