@@ -69,12 +69,12 @@ class Process:
 
 
 class Server(Process):
-    """An ASGI application under uvicorn, on a port that it keeps over restarts."""
+    """An ASGI application as ``tidings run`` serves it, on a port that it keeps over restarts."""
 
     def __init__(self, app: str, *, app_dir: Path, log: Path, env: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
-        command = [sys.executable, "-m", "uvicorn", app, "--app-dir", str(app_dir), "--port", str(self.port)]
-        super().__init__([*command, "--log-level", "warning"], log=log, env=env)
+        command = [sys.executable, "-m", "tidings.cli.main", "run", app, "--app-dir", str(app_dir)]
+        super().__init__([*command, "--port", str(self.port), "--log-level", "warning"], log=log, env=env)
 
     @property
     def complaints(self) -> str:

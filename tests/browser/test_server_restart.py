@@ -60,7 +60,7 @@ async def test_the_page_ends_with_what_the_database_holds(
 
     await gift_list.serve()
     started_at = time.monotonic()
-    await expect(badge).to_contain_text("Live", timeout=35_000)
+    await expect(badge).to_contain_text("Live", timeout=40_000)
     figures.add("server back, page live again", after_ms=(time.monotonic() - started_at) * 1000)
     await until(lambda: done(writer), bool, within_seconds=20)
     written = confirmed(writer)

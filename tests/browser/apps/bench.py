@@ -1,6 +1,6 @@
 """The application that the test pages talk to. It counts what it is asked, so that a test can say how often.
 
-Run by uvicorn as ``tests.browser.apps.bench:app``; BENCH_PAGES is the folder of the bundled pages.
+Run as ``tidings run tests.browser.apps.bench:app``; BENCH_PAGES is the folder of the bundled pages.
 """
 
 from __future__ import annotations
