@@ -16,10 +16,10 @@ export function useMoves(container: RefObject<HTMLElement | null>, readings: Map
   useLayoutEffect(() => {
     const tops = new Map<string, number>();
     const rows = container.current?.querySelectorAll<HTMLElement>('[data-row]') ?? [];
-    const origin = container.current?.getBoundingClientRect().top ?? 0;
     for (const row of rows) {
       const id = row.dataset.row ?? '';
-      const top = row.getBoundingClientRect().top - origin;
+      // Not where it is drawn: a row that is still gliding has its new place already.
+      const top = row.offsetTop;
       tops.set(id, top);
       if (!before.current) continue;
       const oldTop = before.current.tops.get(id);

@@ -35,7 +35,8 @@ export function ListHead({ summary, list, children }: Props) {
             {summary.title}
           </h1>
           <p className="muted">
-            {own ? 'For you' : `For ${owner.name}`}, {longDay(summary.due_on)},{' '}
+            {own ? 'For you' : `For ${owner.name}`},{' '}
+            <span className="nowrap">{longDay(summary.due_on)}</span>,{' '}
             <span className="nowrap">{untilDay(summary.due_on)}</span>
           </p>
         </div>
