@@ -4,12 +4,14 @@
         async for event in live.subscribe("gift-list:123"):
             print(event.event, event.payload)
 
-``machine`` holds what the protocol means, without I/O; ``link`` is one WebSocket; ``live`` joins them.
+``machine`` holds what the protocol means, without I/O; ``link`` is one WebSocket, ``stream``
+the events on their way to one loop; ``live`` joins them.
 It sees the core and nothing else of the server.
 """
 
 from tidings.client.errors import ConnectionEnded, PublishFailed, TopicDenied
-from tidings.client.live import Auth, Gap, Live, Status, connect
+from tidings.client.live import Auth, Live, Status, connect
+from tidings.client.stream import Gap
 from tidings.core.events import Event, EventData
 
 __all__ = [

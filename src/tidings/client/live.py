@@ -18,12 +18,12 @@ import msgspec
 from tidings.client.errors import ConnectionEnded, PublishFailed, TopicDenied, sentence
 from tidings.client.link import Link, websocket_url
 from tidings.client.machine import Effect, Machine, Options
+from tidings.client.stream import Gap, Stream
 from tidings.core.errors import UsageError
 from tidings.core.events import Event
 
 log = logging.getLogger("tidings.client")
 
-WAITING_EVENTS_MAX = 1_000
 _ENDED = frozenset({"blocked", "failed", "closed"})
 
 Auth = Callable[[bool], "str | Awaitable[str | None] | None"]
@@ -37,20 +37,6 @@ class Status:
     reason: str | None = None
     code: int | None = None
     attempt: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Events of a topic may have been missed: fetch its data anew.
-
-    :ivar reason: one of ``unrecovered`` in ``spec/codes.json``, or ``slow``: the loop that reads the events
-        fell behind by more than 1,000 of them.
-    :ivar cursor: where the events go on; None where nothing is known.
-    """
-
-    topic: str
-    reason: str
-    cursor: str | None
 
 
 def connect(url: str, *, token: str | None = None, auth: Auth | None = None, attempts_limit: int | None = None) -> Live:
@@ -86,7 +72,7 @@ class Live:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[Effect] = deque()
         self._draining = False
-        self._subscriptions: dict[int, _Subscription] = {}
+        self._subscriptions: dict[int, Stream] = {}
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._last_number = 0
         self._status = Status()
@@ -131,7 +117,7 @@ class Live:
         if not topics:
             raise UsageError("subscribe needs at least one topic")
         number = self._next_number()
-        subscription = self._subscriptions[number] = _Subscription(on_gap)
+        subscription = self._subscriptions[number] = Stream(on_gap)
         starts = dict.fromkeys(topics, since) if isinstance(since, str) else dict(since or {})
         self._feed({"input": "subscribe", "subscriber": number, "topics": list(topics), "since": starts})
         self._look_at_end()
@@ -306,7 +292,7 @@ class Live:
         words = _WORDS.get(code) or sentence(code, effect.get("message"))
         log.log(level, "%s%s", about, words)
 
-    def _using(self, topic: str, to: list[int] | None) -> list[_Subscription]:
+    def _using(self, topic: str, to: list[int] | None) -> list[Stream]:
         numbers = self._machine.users(topic) if to is None else to
         return [self._subscriptions[number] for number in numbers if number in self._subscriptions]
 
@@ -320,56 +306,6 @@ class Live:
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Subscription:
-    """The events that wait for one loop, in order, with the gaps in their places; and how it ends."""
-
-    def __init__(self, on_gap: Callable[[Gap], None] | None) -> None:
-        self._on_gap = on_gap
-        self._waiting: deque[Event | Gap] = deque()
-        self._ended = False
-        self._error: Exception | None = None
-        self._news = asyncio.Event()
-
-    def put(self, news: Event | Gap) -> None:
-        """Keep it; a loop that falls too far behind is told, and goes on with the newest."""
-        if len(self._waiting) >= WAITING_EVENTS_MAX:
-            topics = dict.fromkeys(old.topic for old in self._waiting)
-            self._waiting.clear()
-            self._waiting.extend(Gap(topic, "slow", None) for topic in topics)
-        self._waiting.append(news)
-        self._news.set()
-
-    def end(self, error: Exception | None) -> None:
-        """Nothing more will come."""
-        self._ended = True
-        self._error = self._error or error
-        self._news.set()
-
-    async def next(self) -> Event | None:
-        """The next event; None at the end. Raises what ended it, once what came before has been taken."""
-        while True:
-            while not self._waiting:
-                if self._error is not None:
-                    raise self._error
-                if self._ended:
-                    return None
-                self._news.clear()
-                await self._news.wait()
-            news = self._waiting.popleft()
-            if isinstance(news, Event):
-                return news
-            self._tell(news)
-
-    def _tell(self, gap: Gap) -> None:
-        if self._on_gap is None:
-            log.warning("events of %s may have been missed (%s): fetch its data anew", gap.topic, gap.reason)
-            return
-        try:
-            self._on_gap(gap)
-        except Exception:
-            log.exception("on_gap raised")
 
 
 _WORDS = {

@@ -9,8 +9,9 @@ from tidings.core.codes import CloseCode, UnrecoveredReason
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError
 from tidings.core.events import Publication
-from tidings.core.frames import FrameId
+from tidings.core.frames import FrameId, Welcome, echo
 from tidings.core.identity import Identity
+from tidings.core.limits import Limits
 from tidings.core.subscription import Subscription
 
 
@@ -44,6 +45,23 @@ class Authenticated:
     time: str
     expires_in: float | None
     frame_id: FrameId | None = None
+
+    def welcome(self, session_id: str, limits: Limits) -> Welcome:
+        """What the client is told of it (R6)."""
+        return Welcome(
+            user=self.identity.user,
+            tenant=self.identity.tenant,
+            session=session_id,
+            time=self.time,
+            heartbeat_seconds=limits.heartbeat_seconds,
+            expires_in_seconds=None if self.expires_in is None else int(self.expires_in),
+            limits={
+                "topics_per_frame": limits.topics_per_frame,
+                "topics_per_connection": limits.topics_per_connection,
+                "frame_bytes": limits.frame_bytes,
+            },
+            id=echo(self.frame_id),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,6 @@ from tidings.core.frames import (
     Reconnect,
     Subscribe,
     Unsubscribe,
-    Welcome,
     echo,
 )
 from tidings.core.framing import Framed
@@ -49,8 +48,6 @@ from tidings.core.identity import Identity
 from tidings.core.interest import Interest
 from tidings.core.limits import Limits
 from tidings.core.topics import SYSTEM_TOPIC
-
-PROTOCOL = 1
 
 
 class State(Enum):
@@ -89,11 +86,6 @@ class Session:
     def closed(self) -> bool:
         """Whether it has ended."""
         return self.state is State.CLOSED
-
-    @property
-    def topics(self) -> list[str]:
-        """The topics that are held, whatever their state."""
-        return self._interest.topics
 
     def holds(self, topic: str) -> bool:
         """Whether publications of the topic reach this session by its name."""
@@ -136,7 +128,7 @@ class Session:
     def _authenticated(self, event: i.Authenticated, now: float) -> list[Effect]:
         self.state = State.OPEN
         self._take(event, now)
-        effects: list[Effect] = [Send(self._welcome(event))]
+        effects: list[Effect] = [Send(event.welcome(self.id, self._limits))]
         for text in self._gate.kept():
             if self.state is State.OPEN:
                 effects += self._frame(i.FrameReceived(text), now)
@@ -147,28 +139,11 @@ class Session:
         if not self.identity.same_person(event.identity):
             return self._refuse(PeerError(ErrorCode.IDENTITY_CHANGED), event.frame_id, CloseCode.FORBIDDEN)
         self._take(event, now)
-        return [Send(self._welcome(event)), *self._interest.look_again()]
+        return [Send(event.welcome(self.id, self._limits)), *self._interest.look_again()]
 
     def _take(self, event: i.Authenticated, now: float) -> None:
         self.identity = event.identity
         self._deadlines.authenticated(now, event.expires_in)
-
-    def _welcome(self, event: i.Authenticated) -> Welcome:
-        limits = self._limits
-        return Welcome(
-            user=event.identity.user,
-            tenant=event.identity.tenant,
-            session=self.id,
-            time=event.time,
-            heartbeat_seconds=limits.heartbeat_seconds,
-            expires_in_seconds=None if event.expires_in is None else int(event.expires_in),
-            limits={
-                "topics_per_frame": limits.topics_per_frame,
-                "topics_per_connection": limits.topics_per_connection,
-                "frame_bytes": limits.frame_bytes,
-            },
-            id=echo(event.frame_id),
-        )
 
     def _refused(self, event: i.Refused, now: float) -> list[Effect]:
         code = CloseCode.INTERNAL_ERROR if event.fault.code is ErrorCode.INTERNAL else CloseCode.UNAUTHORIZED
