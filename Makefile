@@ -19,16 +19,17 @@ lint: .make/python .make/node .make/js  ## Style, types, and the floors of the h
 
 fmt: .make/python .make/node  ## Format both languages
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix --exit-zero .
-	npm run --silent fmt -ws --if-present
+	npm run --silent format -ws --if-present
 
-docs: .make/python .make/node  ## Write the generated pages and pictures anew
+docs: .make/python .make/web chromium  ## Write the generated pages and pictures anew
 	$(BIN)/python tools/generate_codes.py && $(BIN)/python tools/generate_settings.py
+	$(BIN)/python -m tools.screenshots
 
 test-python: .make/python .make/js postgresql
 	$(BIN)/pytest -m "not browser and not nightly"
 
 test-js: .make/js
-	npm run --silent test -w js
+	npm run --silent test -w js -w gift-list-web
 
 test-browser: .make/python .make/web chromium
 	$(BIN)/pytest -m browser

@@ -110,7 +110,7 @@ export interface ConnectOptions {
     force: boolean;
     signal: AbortSignal;
   }) => Promise<string | null> | string | null;
-  /** After so many failed tries in a row: `failed`. Without it the client never gives up. */
+  /** After so many failed reconnects in a row: `failed`. Without it the client never gives up. */
   attemptsLimit?: number;
   /** Leave when the page has been hidden for so long; it catches up when shown. Without it: stay. */
   pauseAfterMs?: number;

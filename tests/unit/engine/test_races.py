@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.engine.rig import Client, FaultyBroker, Frame, Rig, started
@@ -22,7 +24,9 @@ EVENTS = 1_000
 TURNS = st.lists(st.integers(0, 6), min_size=1, max_size=30)
 FAULTS = st.lists(st.sampled_from(["pass", "pass", "pass", "drop", "twice", "late"]), min_size=1, max_size=30)
 LIMITS = Limits(hold_bytes=4_000, page_events=50)
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The run of mutations only asks whether a failure is found; shrinking it would take most of the time.
+PHASES = tuple(phase for phase in Phase if phase is not Phase.shrink or "TESTS_NO_SHRINK" not in os.environ)
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=PHASES)
 
 
 class Judge:
@@ -130,3 +134,13 @@ def test_without_a_cursor_everything_after_the_answer_comes(
             assert judge.told == 1, "no_cursor is told once, and then nothing is given up"
 
     run_virtual(race())
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1_200)
+@settings(EXAMPLES, max_examples=3_000)
+@given(turns=TURNS, faults=FAULTS, start_after=st.integers(0, 300), moves=st.lists(st.integers(0, 200), max_size=4))
+def test_lost_repeated_and_late_messages_for_longer(
+    turns: list[int], faults: list[str], start_after: int, moves: list[int]
+) -> None:
+    run_virtual(_race(turns, faults, start_after, moves))

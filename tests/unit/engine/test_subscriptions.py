@@ -349,12 +349,15 @@ def test_a_client_publishes_as_itself_and_only_where_allowed() -> None:
         published = await ana.answer(3)
         ana.send(type="publish", topic=LIST, id=4, idempotency_key="k", **event)
         assert (await ana.answer(4))["cursor"] == published["cursor"], "one key, one event"
+        other = rig.client("eve@t-1")
+        other.send(type="publish", topic=LIST, id=1, idempotency_key="k", **event)
+        assert (await other.answer(1))["cursor"] != published["cursor"], "nobody can take another's key"
         ana.send(type="publish", topic="gift-list:2", id=5, **event)
         refused = await ana.answer(5)
         assert (refused["type"], refused["code"], refused["topic"]) == ("error", "forbidden", "gift-list:2")
         await rig.settle()
-        (seen,) = ben.of(None)
-        assert (seen["data"]["user_id"], seen["data"]["tenant_id"]) == ("ana", "t-1")
+        seen = [(event["data"]["user_id"], event["data"]["tenant_id"]) for event in ben.of(None)]
+        assert seen == [("ana", "t-1"), ("eve", "t-1")]
 
     on_node(test)
 
