@@ -242,6 +242,24 @@ async def test_a_loop_that_is_too_slow_is_told() -> None:
         await stream.aclose()
 
 
+async def test_a_recovery_of_many_topics_is_not_too_much_for_a_loop_that_reads() -> None:
+    topics = [f"gift-list:{number}" for number in range(4)]
+    async with server() as (tidings, url, _), connect(url, token=token()) as live:
+        since = {topic: await tidings.cursor(topic) for topic in topics}
+        for topic in topics:
+            for number in range(1_000):
+                await tidings.publish(topic, "UPDATED", entity_id=number)
+        gaps: list[Gap] = []
+        seen: dict[str, list[str]] = {topic: [] for topic in topics}
+        async with asyncio.timeout(20):
+            async for event in live.subscribe(*topics, since=since, on_gap=gaps.append):
+                seen[event.topic].append(event.entity_id)
+                if sum(map(len, seen.values())) == 4_000:
+                    break
+        assert gaps == []
+        assert all(ids == [str(number) for number in range(1_000)] for ids in seen.values())
+
+
 async def test_nothing_is_left_running() -> None:
     before = asyncio.all_tasks()
     async with server() as (tidings, url, _):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,12 +35,20 @@ class Link:
     """Reads and writes one connection in two tasks, and tells what happens by one function.
 
     :param feed: gets inputs of the machine, each with this link's generation.
+    :param room: is awaited between frames: while it waits, the server is not read.
     """
 
-    def __init__(self, url: str, generation: int, feed: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        generation: int,
+        feed: Callable[[dict[str, Any]], None],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
         self._url = url
         self._generation = generation
         self._feed = feed
+        self._room = room
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._connection: ClientConnection | None = None
         self._dropped = False
@@ -69,6 +77,7 @@ class Link:
             try:
                 async for message in connection:
                     self._tell({"input": "frame", "frame": _parse(message)})
+                    await self._room()
             finally:
                 writer.cancel()
             code = connection.close_code

@@ -110,7 +110,8 @@ class Live:
 
         :param since: the position of the data that you have (header ``Tidings-Cursor``), for all topics or by
             topic; without it events start with the subscription.
-        :param on_gap: is told when events may have been missed; without it the log is.
+        :param on_gap: is told when events may have been missed; without it the log is. A loop that is behind by
+            1,000 events for 5 s, in which the connection waits for it, is told so too (``slow``).
 
         Raises TopicDenied when a topic is refused, ConnectionEnded when the connection will not come back.
         """
@@ -128,6 +129,7 @@ class Live:
                     return
                 yield event
         finally:
+            subscription.end(None)
             del self._subscriptions[number]
             self._feed({"input": "unsubscribe", "subscriber": number})
 
@@ -214,7 +216,7 @@ class Live:
             self._feed({"input": "token", "generation": generation, "token": token})
 
     def _dial(self, effect: Effect) -> None:
-        self._link = Link(self._address, effect["generation"], self._feed)
+        self._link = Link(self._address, effect["generation"], self._feed, self._room)
 
     def _drop(self, effect: Effect) -> None:
         if self._link is not None:
@@ -275,6 +277,11 @@ class Live:
         gap = Gap(effect["topic"], effect["reason"], effect["cursor"])
         for subscription in self._using(effect["topic"], effect.get("to")):
             subscription.put(gap)
+
+    async def _room(self) -> None:
+        """Before the next frame is read: the loops that are behind get their turn."""
+        for subscription in list(self._subscriptions.values()):
+            await subscription.room()
 
     def _settle(self, effect: Effect) -> None:
         answer = self._answers.get(effect["request"])

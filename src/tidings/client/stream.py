@@ -12,7 +12,8 @@ from tidings.core.events import Event
 
 log = logging.getLogger("tidings.client")
 
-WAITING_EVENTS_MAX = 1_000
+WAITING_EVENTS_MAX = 1_000  # as many as one topic recovers
+PATIENCE_SECONDS = 5.0  # for so long the connection waits for a loop; half the time that a publish has
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Gap:
     """Events of a topic may have been missed: fetch its data anew.
 
     :ivar reason: one of ``unrecovered`` in ``spec/codes.json``, or ``slow``: the loop that reads the events
-        fell behind by more than 1,000 of them.
+        was behind by 1,000 of them for 5 s.
     :ivar cursor: where the events go on; None where nothing is known.
     """
 
@@ -30,29 +31,50 @@ class Gap:
 
 
 class Stream:
-    """The events that wait for one loop, in order, with the gaps in their places; and how it ends."""
+    """The events that wait for one loop, in order, with the gaps in their places; and how it ends.
+
+    A loop that is behind slows the connection down (``room``), so that a burst, such as a recovery of many
+    topics, is not lost on one that only needs its turn. One that stays behind costs the others no more than
+    PATIENCE_SECONDS: what waits for it is dropped, and it is told by a gap.
+    """
 
     def __init__(self, on_gap: Callable[[Gap], None] | None) -> None:
         self._on_gap = on_gap
         self._waiting: deque[Event | Gap] = deque()
+        self._behind_since: float | None = None  # seconds of the loop's clock
         self._ended = False
         self._error: Exception | None = None
         self._news = asyncio.Event()
+        self._taken = asyncio.Event()
 
     def put(self, news: Event | Gap) -> None:
-        """Keep it; a loop that falls too far behind is told, and goes on with the newest."""
+        """Keep it; a loop that stayed behind is told, and goes on with the newest."""
         if len(self._waiting) >= WAITING_EVENTS_MAX:
             topics = dict.fromkeys(old.topic for old in self._waiting)
             self._waiting.clear()
             self._waiting.extend(Gap(topic, "slow", None) for topic in topics)
+            self._behind_since = None
         self._waiting.append(news)
         self._news.set()
+
+    async def room(self) -> None:
+        """Return when one more fits, or when the loop has been behind for too long."""
+        while len(self._waiting) >= WAITING_EVENTS_MAX and not self._ended:
+            if self._behind_since is None:
+                self._behind_since = asyncio.get_running_loop().time()
+            self._taken.clear()
+            try:
+                async with asyncio.timeout_at(self._behind_since + PATIENCE_SECONDS):
+                    await self._taken.wait()
+            except TimeoutError:
+                return
 
     def end(self, error: Exception | None) -> None:
         """Nothing more will come."""
         self._ended = True
         self._error = self._error or error
         self._news.set()
+        self._taken.set()
 
     async def next(self) -> Event | None:
         """The next event; None at the end. Raises what ended it, once what came before has been taken."""
@@ -65,6 +87,9 @@ class Stream:
                 self._news.clear()
                 await self._news.wait()
             news = self._waiting.popleft()
+            self._taken.set()
+            if len(self._waiting) <= WAITING_EVENTS_MAX // 2:
+                self._behind_since = None
             if isinstance(news, Event):
                 return news
             self._tell(news)
