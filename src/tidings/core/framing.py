@@ -9,13 +9,14 @@ from tidings.core.events import Publication, splice_cursor
 
 
 class Framed:
-    """A publication ready to be sent: ``json`` (bytes) and ``text`` (str)."""
+    """A publication ready to be sent: ``json`` and ``sse`` (bytes) and ``text`` (str)."""
 
-    __slots__ = ("_json", "_text", "publication")
+    __slots__ = ("_json", "_sse", "_text", "publication")
 
     def __init__(self, publication: Publication) -> None:
         self.publication = publication
         self._json: bytes | None = None
+        self._sse: bytes | None = None
         self._text: str | None = None
 
     @property
@@ -31,3 +32,22 @@ class Framed:
         if self._text is None:
             self._text = self.json.decode()
         return self._text
+
+    @property
+    def sse(self) -> bytes:
+        """The same as one record of an event stream."""
+        if self._sse is None:
+            self._sse = sse_record(self.json)
+        return self._sse
+
+
+def sse_record(frame: bytes) -> bytes:
+    """One JSON frame as a record of Server-Sent Events: ``data:`` and an empty line."""
+    if b"\n" in frame or b"\r" in frame:
+        # Only between JSON's tokens, as in text that a publisher had encoded: there a space means the same,
+        # and a line break would begin a field of the publisher's own (C17).
+        frame = frame.translate(_LINE_BREAKS_TO_SPACES)
+    return b"data: %b\n\n" % frame
+
+
+_LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")

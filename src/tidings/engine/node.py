@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidings.core.codes import CloseCode
 from tidings.core.hub import Hub
@@ -87,9 +87,13 @@ class Node:
         await self._broker.close()
         log.info("closed")
 
-    def connect(self, sink: Sink) -> Connection:
-        """A connection for a new sink. Its transport must call ``gone`` at the end, whatever happens."""
-        connection = Connection(self._services, sink, secrets.token_urlsafe(16))
+    def connect(self, sink: Sink, *, authorizer: Authorizer | None = None) -> Connection:
+        """A connection for a new sink. Its transport must call ``gone`` at the end, whatever happens.
+
+        :param authorizer: asked instead of the node's own, such as one that remembers the answers for polls.
+        """
+        services = self._services if authorizer is None else replace(self._services, authorizer=authorizer)
+        connection = Connection(services, sink, secrets.token_urlsafe(16))
         self._registry.add(connection)
         return connection
 
