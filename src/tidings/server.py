@@ -129,8 +129,15 @@ class Tidings:
                 await self.node.start()
                 self._loop = asyncio.get_running_loop()
 
+    async def drain(self, window_seconds: float) -> None:
+        """Send the clients away, each at its own moment within the window; events go on until then.
+
+        For servers that can be told to stop taking connections first, as ``tidings serve`` does on SIGTERM.
+        """
+        await self.node.drain(window_seconds)
+
     async def close(self) -> None:
-        """Send the clients away and let go of the broker."""
+        """End what is still connected, and let go of the broker."""
         async with self._starting:
             if self._loop is not None:
                 self._loop = None

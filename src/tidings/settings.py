@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     prefix: str = Field(default="/realtime", description="The path under which all routes stand.")
     host: str = Field(default="127.0.0.1", description="`tidings serve`: the address to listen on.")
     port: int = Field(default=8_000, ge=0, le=65_535, description="`tidings serve`: the port; 0 takes a free one.")
+    drain_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3_600,
+        description="`tidings serve`: the window over which clients are sent away on SIGTERM; 0 closes at once.",
+    )
     log_format: Literal["text", "json"] = Field(
         default="text", description="One line of `key=value`, or one JSON object."
     )

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -120,6 +122,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, live: Tidings) -> None:
         super().__init__(config)
         self._live = live
+        self._interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._interrupted = self._interrupted or sig == signal.SIGINT  # somebody at a terminal does not want to wait
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -131,7 +138,13 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
-            server.close()  # nobody new, while those that are here learn when to come back
+            server.close()  # nobody new, while those that are here move at their own moments
+        draining = asyncio.ensure_future(
+            self._live.drain(0 if self._interrupted else self._live.settings.drain_seconds)
+        )
+        while not draining.done() and not self._interrupted:
+            await asyncio.wait([draining], timeout=0.2)  # a second signal may cut it short
+        draining.cancel()
         await self._live.close()
         if self.server_state.tasks:  # the connections, each ends when its close frame is out
             await asyncio.wait(self.server_state.tasks, timeout=DRAIN_SECONDS_MAX)

@@ -148,7 +148,7 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True)
 class Draining:
-    """The server goes away: tell the client when to come back."""
+    """The server goes away: tell the client to move, at a random moment within the delay."""
 
     delay_ms: int
 

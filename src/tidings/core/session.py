@@ -227,10 +227,12 @@ class Session:
     # The end.
 
     def _drain(self, event: i.Draining, now: float) -> list[Effect]:
-        return [
-            Send(Reconnect(delay_ms=event.delay_ms)),
-            *self._end(CloseCode.SERVICE_RESTART, "the server restarts"),
-        ]
+        """The client goes on getting events until it moves, at its own moment within the window."""
+        return [Send(Reconnect(delay_ms=event.delay_ms))]
+
+    def _drain_early(self, event: i.Draining, now: float) -> list[Effect]:
+        """It holds nothing yet: it may as well begin at another server."""
+        return [*self._drain(event, now), *self._end(CloseCode.SERVICE_RESTART, "the server restarts")]
 
     def _ended(self, event: i.Ended, now: float) -> list[Effect]:
         return self._end(event.code, event.reason)
@@ -293,7 +295,7 @@ _ANSWERS: dict[type, _Handler] = {
     i.StoreRefused: Session._store_refused,
 }
 _NEVER: dict[type, _Handler] = dict.fromkeys(_ANSWERS, Session._out_of_order)
-_END: dict[type, _Handler] = {i.Draining: Session._drain, i.Ended: Session._ended, i.Gone: Session._gone}
+_END: dict[type, _Handler] = {i.Draining: Session._drain_early, i.Ended: Session._ended, i.Gone: Session._gone}
 
 _ROWS: dict[State, dict[type, _Handler]] = {
     State.NEW: {
@@ -329,6 +331,7 @@ _ROWS: dict[State, dict[type, _Handler]] = {
     State.OPEN: {
         **_ANSWERS,
         **_END,
+        i.Draining: Session._drain,
         i.Opened: Session._out_of_order,
         i.FrameReceived: Session._frame,
         i.Heard: Session._heard,

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from tidings.core.codes import CloseCode
 from tidings.core.hub import Hub
-from tidings.core.inputs import Broken, Draining
+from tidings.core.inputs import Broken
 from tidings.core.limits import Limits
 from tidings.core.subscription import Subscription
 from tidings.engine.catalog import Catalog
 from tidings.engine.connection import Connection
+from tidings.engine.drain import drain
 from tidings.engine.feeds import Feeds
 from tidings.engine.publisher import Publisher
 from tidings.engine.registry import Registry
@@ -21,8 +22,6 @@ from tidings.engine.ticker import Ticker
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Sink
 
 log = logging.getLogger("tidings.node")
-
-DRAIN_WINDOW_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +76,14 @@ class Node:
         self.ready = True
         log.info("ready")
 
-    async def close(self) -> None:
-        """Send the clients away, each with the window in which to come back, and let go of everything."""
+    async def drain(self, window_seconds: float) -> None:
+        """Send the clients away, spread over the window; see :mod:`.drain`."""
         self.ready = False
-        for connection in self._registry.all():
-            connection.take(Draining(DRAIN_WINDOW_MS))
+        await drain(self._registry, window_seconds)
+
+    async def close(self) -> None:
+        """End what is still connected, and let go of everything."""
+        await self.drain(0)
         await self.feeds.close()
         self._ticker.close()
         await self._broker.close()

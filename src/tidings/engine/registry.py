@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from tidings.core.codes import CloseCode, ErrorCode
@@ -34,6 +35,7 @@ class Registry:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_session: dict[str, Registered] = {}
+        self._emptied: asyncio.Event | None = None
         self._by_user: dict[tuple[str | None, str], dict[Registered, None]] = {}
         self._user_of: dict[Registered, tuple[str | None, str]] = {}
 
@@ -66,6 +68,8 @@ class Registry:
     def remove(self, connection: Registered) -> None:
         """Forget a connection that has ended."""
         self._by_session.pop(connection.id, None)
+        if not self._by_session and self._emptied is not None:
+            self._emptied.set()
         key = self._user_of.pop(connection, None)
         if key is not None:
             mine = self._by_user[key]
@@ -85,6 +89,12 @@ class Registry:
         """Whether it is this user's, of this tenant; None is anybody's, of any."""
         key = self._user_of.get(connection, (None, None))
         return tenant in (None, key[0]) and user in (None, key[1])
+
+    async def emptied(self) -> None:
+        """Return when there is no connection any more."""
+        if self._by_session:
+            self._emptied = asyncio.Event()
+            await self._emptied.wait()
 
     def all(self) -> list[Registered]:
         """Every connection."""

@@ -211,7 +211,12 @@ def test_after_the_end_nothing_follows() -> None:
     assert session.handle(i.Gone(), 2.0) == []
 
 
-def test_a_draining_server_says_when_to_come_back() -> None:
-    effects = opened().handle(i.Draining(2_000), 1.0)
-    assert sent(effects)[0].encode() == b'{"type":"reconnect","topic":"system","delay_ms":2000}'
-    assert closes(effects) == [CloseCode.SERVICE_RESTART]
+def test_a_draining_server_says_when_to_come_back_and_goes_on_until_then() -> None:
+    session = opened()
+    effects = session.handle(i.Draining(10_000), 1.0)
+    assert [frame.encode() for frame in sent(effects)] == [b'{"type":"reconnect","topic":"system","delay_ms":10000}']
+    assert not closes(effects)
+    assert session.handle(frame(type="ping"), 2.0) == [e.Send(Pong())]
+    waiting = make()
+    waiting.handle(i.Opened(None), 0.0)
+    assert closes(waiting.handle(i.Draining(10_000), 1.0)) == [CloseCode.SERVICE_RESTART]
