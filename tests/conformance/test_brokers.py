@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import pytest
 
 from tidings.brokers.memory import MemoryBroker
+from tidings.brokers.sqlite import SQLiteBroker
 from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude
@@ -22,6 +25,14 @@ from tidings.testing import BROKER_CHECKS, BrokerCheck, BrokerMaker, FakeClock, 
 async def test_memory(check: BrokerCheck) -> None:
     clock = FakeClock()
     await check.run(BrokerMaker(lambda limits: MemoryBroker(limits, clock), clock.advance))
+
+
+@pytest.mark.parametrize("check", BROKER_CHECKS, ids=lambda check: check.name)
+async def test_sqlite(check: BrokerCheck, tmp_path: Path) -> None:
+    clock, numbers = FakeClock(), count()
+    await check.run(
+        BrokerMaker(lambda limits: SQLiteBroker(tmp_path / f"{next(numbers)}.db", limits, clock), clock.advance)
+    )
 
 
 class Faulty(MemoryBroker):
