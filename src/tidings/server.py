@@ -24,9 +24,11 @@ from tidings.engine.catalog import Catalog
 from tidings.engine.clock import SystemClock
 from tidings.engine.node import Node, Ports
 from tidings.http import ExposingMiddleware, add_cursor, routes
+from tidings.http.answers import error_answer
 from tidings.observe.trace import TraceMiddleware, current_trace_id
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
 from tidings.settings import ConfigurationError, Settings
+from tidings.transports.doors import Doors, House
 from tidings.transports.handshake import decide
 from tidings.transports.websocket import serve_websocket
 
@@ -92,6 +94,10 @@ class Tidings:
             clock=self._clock,
         )
         self.node = Node(ports, limits, self._catalog)
+        self._doors = Doors(House(
+            node=self.node, settings=self.settings, authenticator=ports.authenticator, authorizer=ports.authorizer,
+            clock=self._clock, start=self.start, refusal=error_answer,
+        ))  # fmt: skip
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = asyncio.Lock()
 
@@ -104,7 +110,8 @@ class Tidings:
         ``Tidings-Cursor`` there too.
         """
         prefix = self.settings.prefix
-        ours = [WebSocketRoute(f"{prefix}/ws", _WebSocketEndpoint(self)), *routes(self, self.settings)]
+        socket = WebSocketRoute(f"{prefix}/ws", _WebSocketEndpoint(self))
+        ours = [socket, *self._doors.routes(), *routes(self, self.settings)]
         # In front: a catch-all of the application, such as its static files, must not hide them.
         app.router.routes[0:0] = ours
         app.add_middleware(TraceMiddleware)
@@ -142,6 +149,7 @@ class Tidings:
             if self._loop is not None:
                 self._loop = None
                 await self.node.close()
+                self._doors.close()
 
     async def publish(
         self,

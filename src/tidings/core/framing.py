@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from tidings.core.events import Publication, splice_cursor
 
+_LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
+
 
 class Framed:
     """A publication ready to be sent: ``json`` and ``sse`` (bytes) and ``text`` (str)."""
@@ -48,6 +50,3 @@ def sse_record(frame: bytes) -> bytes:
         # and a line break would begin a field of the publisher's own (C17).
         frame = frame.translate(_LINE_BREAKS_TO_SPACES)
     return b"data: %b\n\n" % frame
-
-
-_LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
