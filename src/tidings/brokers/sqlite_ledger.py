@@ -126,7 +126,7 @@ class Ledger:
         return Cursor(topic.epoch, topic.newest)
 
     def sweep(self, publishes: int) -> None:
-        """Drop some of what is too old, the oldest first: events, then keys, then topics of which nothing is left."""
+        """Drop some of what is too old, the oldest first: events, then keys."""
         self._sweep_events(_SWEEP_EVENTS + 2 * publishes)
         if self._limits.idempotency_seconds:
             self._connection.execute(
@@ -134,10 +134,9 @@ class Ledger:
                 " (SELECT topic_id, key FROM idempotency WHERE stored_at < ? ORDER BY stored_at LIMIT ?)",
                 (self._now - 1_000 * self._limits.idempotency_seconds, _SWEEP_EVENTS + 2 * publishes),
             )
-        self._sweep_topics()
 
     def finish(self) -> None:
-        """Write the new heads, and drop what is too much of each topic."""
+        """Write the new heads, drop what is too much of each topic, and forget topics of which nothing is left."""
         for topic in self._topics.values():
             if topic.stored_count:
                 self._trim(topic)
@@ -145,6 +144,7 @@ class Ledger:
                     "UPDATE topics SET newest = ?, dropped_by = ? WHERE id = ?",
                     (topic.newest, topic.dropped_by, topic.id),
                 )
+        self._sweep_topics()  # last: a topic that is used after a long time keeps its life
 
     def _topic(self, key: StoredKey) -> _Topic:
         topic = self._topics.get(key)
