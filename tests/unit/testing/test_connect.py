@@ -10,9 +10,15 @@ import pytest
 from fastapi import FastAPI
 
 from tidings import Access, Credentials, ErrorCode, Exclude, Identity, PeerError, Tidings, UsageError, testing
+from tidings.brokers.memory import MemoryBroker
 from tidings.core.codes import UnrecoveredReason
+from tidings.core.cursor import Cursor
+from tidings.core.events import Publication
 from tidings.core.limits import Limits
-from tidings.ports import CredentialSource
+from tidings.core.recovery import History
+from tidings.core.topics import TopicKey
+from tidings.engine.clock import SystemClock
+from tidings.ports import CredentialSource, Receiver
 from tidings.settings import Settings
 
 LIST = "gift-list:1"
@@ -170,8 +176,31 @@ async def test_who_comes_back_with_a_cursor_gets_what_was_missed() -> None:
         await watcher.nothing_arrives()
 
 
+class FarBroker(MemoryBroker):
+    """One across a network: live messages and history are on their way for a while."""
+
+    SECONDS = 0.03
+
+    def __init__(self) -> None:
+        super().__init__(Limits(), SystemClock())
+
+    async def start(self, receiver: Receiver) -> None:
+        self.inner = receiver
+        await super().start(self)
+
+    def received(self, publication: Publication) -> None:
+        asyncio.get_running_loop().call_later(self.SECONDS, self.inner.received, publication)
+
+    def interrupted(self) -> None:
+        self.inner.interrupted()
+
+    async def history(self, key: TopicKey, since: Cursor, limit: int) -> History:
+        await asyncio.sleep(self.SECONDS)
+        return await super().history(key, since, limit)
+
+
 async def test_settling_waits_for_a_recovery_under_way() -> None:
-    live = made()
+    live = made(broker=FarBroker())
     async with testing.started(live):
         start = await live.cursor(LIST)
         for number in range(250):
@@ -180,6 +209,16 @@ async def test_settling_waits_for_a_recovery_under_way() -> None:
             await ana.subscribe(LIST, since=start)
             await ana.settle()
             assert len(ana.events) == 250
+
+
+async def test_settling_waits_for_what_is_on_its_way_from_the_broker() -> None:
+    live = made(broker=FarBroker())
+    async with testing.connect(live, user="ana") as ana:
+        await ana.subscribe(LIST)
+        await live.publish(LIST, "ADDED", entity_id="kite")
+        assert ana.events == []
+        with pytest.raises(testing.SomethingCame):
+            await ana.nothing_arrives()
 
 
 async def test_leaving_wildcards_and_exclusion() -> None:
