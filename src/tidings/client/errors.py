@@ -5,7 +5,12 @@ from __future__ import annotations
 from tidings.core.codes import ErrorCode
 from tidings.core.errors import TidingsError
 
-_OWN = {
+OUTAGES = {
+    "disconnected": "the connection is lost; it is dialled again until it is back",
+    "failed": "the connection has failed as often as was allowed; call reconnect() to try again",
+    "blocked": "the server refused the connection for good",
+}
+_OWN = OUTAGES | {
     "not_connected": "There is no connection; wait for it, or publish with queue_seconds.",
     "connection_lost": "The connection was lost before the answer came: it is unknown whether the event was stored.",
     "timeout": "The server did not answer in time: it is unknown whether the event was stored.",
@@ -40,17 +45,22 @@ class ConnectionEnded(TidingsError):
 
     :ivar reason: ``unauthorized``, ``forbidden``, ``refused``, ``ended``, or what failed too often.
     :ivar code: the close code behind it, where there was one.
+    :ivar cause: the server's words, or why it could not be reached, where that is known.
     """
 
-    def __init__(self, reason: str | None, code: int | None) -> None:
+    def __init__(self, reason: str | None, code: int | None, cause: str | None = None) -> None:
         self.reason = reason
         self.code = code
+        self.cause = cause
         shown = "" if code is None else f" (close code {code})"
-        super().__init__(f"the connection has ended: {reason or 'closed'}{shown}")
+        why = "" if cause is None else f": {cause}"
+        super().__init__(f"the connection has ended: {reason or 'closed'}{shown}{why}")
 
 
 class PublishFailed(TidingsError):
     """A publish was refused, or its outcome is unknown.
+
+    An event that is none raises PublishError instead, before anything is sent.
 
     :ivar code: ``connection_lost`` and ``timeout`` leave it unknown: repeat it with the same idempotency key.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+
+log = logging.getLogger("tidings.client")
 
 FRAME_BYTES_MAX = 16 * 1024 * 1024  # from the server: an answer for thousands of topics fits
 CLOSE_SECONDS = 2.0
@@ -36,6 +39,8 @@ class Link:
 
     :param feed: gets inputs of the machine, each with this link's generation.
     :param room: is awaited between frames: while it waits, the server is not read.
+    :ivar cause: why it could not be opened, or what the server said last, where that was an error about the
+        connection; None where neither.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Link:
         self._generation = generation
         self._feed = feed
         self._room = room
+        self.cause: str | None = None
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._connection: ClientConnection | None = None
         self._dropped = False
@@ -76,13 +82,20 @@ class Link:
             writer = asyncio.create_task(self._write(connection))
             try:
                 async for message in connection:
-                    self._tell({"input": "frame", "frame": _parse(message)})
+                    frame = _parse(message)
+                    self.cause = _complaint(frame)
+                    self._tell({"input": "frame", "frame": frame})
                     await self._room()
             finally:
                 writer.cancel()
             code = connection.close_code
-        except (OSError, EOFError, WebSocketException, TimeoutError):
-            code = None if self._connection is None else self._connection.close_code
+        except Exception as error:  # a failure is an input, whatever it is: a task that dies would tell nobody
+            if not isinstance(error, OSError | EOFError | WebSocketException | UnicodeError):
+                log.exception("the connection failed unexpectedly")
+            if self._connection is None:
+                self.cause = str(error) or type(error).__name__
+            else:
+                code = self._connection.close_code
         self._tell({"input": "lost", "code": None if code == 1006 else code})
 
     async def _write(self, connection: ClientConnection) -> None:
@@ -106,6 +119,14 @@ class Link:
     def _tell(self, input: dict[str, Any]) -> None:
         if not self._dropped:
             self._feed({**input, "generation": self._generation})
+
+
+def _complaint(frame: dict[str, Any] | None) -> str | None:
+    """The words of an error that answers no frame of ours: it tells why the close that follows."""
+    if frame is None or frame.get("type") != "error" or "id" in frame:
+        return None
+    message = frame.get("message")
+    return message if isinstance(message, str) else None
 
 
 def _parse(message: str | bytes) -> dict[str, Any] | None:

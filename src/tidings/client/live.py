@@ -15,7 +15,8 @@ from typing import Any, Self
 
 import msgspec
 
-from tidings.client.errors import ConnectionEnded, PublishFailed, TopicDenied, sentence
+from tidings.client.checks import check_subscribable, plain_event
+from tidings.client.errors import OUTAGES, ConnectionEnded, PublishFailed, TopicDenied, sentence
 from tidings.client.link import Link, websocket_url
 from tidings.client.machine import Effect, Machine, Options
 from tidings.client.stream import Gap, Stream
@@ -57,7 +58,7 @@ def connect(url: str, *, token: str | None = None, auth: Auth | None = None, att
     except ValueError as error:
         raise UsageError(str(error)) from None
     ask: Auth | None = auth if token is None else lambda _force: token
-    return Live(address, ask, Options(auth=ask is not None, attempts_limit=attempts_limit))
+    return Live(address, ask, Options(auth=ask is not None, attempts_limit=attempts_limit, development=__debug__))
 
 
 class Live:
@@ -68,6 +69,7 @@ class Live:
         self._auth = auth
         self._machine = Machine(options)
         self._link: Link | None = None
+        self._asking_task: asyncio.Task[None] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[Effect] = deque()
@@ -94,11 +96,14 @@ class Live:
         return self._status
 
     async def wait_live(self) -> None:
-        """Return when the connection is live. Raises ConnectionEnded when it will not be."""
+        """Return when the connection is live; dial where nothing has. Raises ConnectionEnded when it will not be."""
         while self._status.state != "live":
             if self._status.state in _ENDED:
-                raise ConnectionEnded(self._status.reason, self._status.code)
-            await self._changed.wait()
+                raise self._ending()
+            if self._status.state == "idle":
+                self.reconnect()
+            else:
+                await self._changed.wait()
 
     async def subscribe(
         self,
@@ -117,6 +122,8 @@ class Live:
         """
         if not topics:
             raise UsageError("subscribe needs at least one topic")
+        for topic in topics:
+            check_subscribable(topic)
         number = self._next_number()
         subscription = self._subscriptions[number] = Stream(on_gap)
         starts = dict.fromkeys(topics, since) if isinstance(since, str) else dict(since or {})
@@ -138,36 +145,30 @@ class Live:
         topic: str,
         event: str,
         *,
-        entity_id: str,
+        entity_id: object,
         payload: Any = None,
         idempotency_key: str | None = None,
         trace_id: str | None = None,
         version: int | None = None,
-        queue_seconds: float = 0,
+        queue_seconds: float = 10.0,
     ) -> str:
         """Publish, where the server's rules allow it to clients; answers the event's cursor.
 
-        :param queue_seconds: how long it may wait for a connection, and be repeated over the next one.
+        :param payload: what the server's ``publish`` takes too, such as a dataclass or a pydantic model.
+        :param queue_seconds: how long it may wait for a connection, and be repeated over the next one; under one
+            idempotency key, so that it is stored once. 0: only over the connection that is there.
 
-        Raises PublishFailed with its code.
+        Raises PublishError for an event that is none, naming topic and field, and PublishFailed with its code.
         """
+        data = {"entity_id": str(entity_id), "payload": payload}
+        asked = plain_event({"topic": topic, "event": event, "data": data, "trace_id": trace_id, "version": version})
+        key = idempotency_key or secrets.token_hex(16)
         number = self._next_number()
-        optional = {"trace_id": trace_id, "version": version}
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         try:
-            self._feed(
-                {
-                    "input": "publish",
-                    "request": number,
-                    "topic": topic,
-                    "event": event,
-                    "data": {"entity_id": entity_id, "payload": msgspec.to_builtins(payload)},
-                    "idempotency_key": idempotency_key or secrets.token_hex(16),
-                    "queue_ms": queue_seconds * 1_000,
-                    **{name: value for name, value in optional.items() if value is not None},
-                }
-            )
+            more = {"idempotency_key": key, "queue_ms": queue_seconds * 1_000}
+            self._feed({"input": "publish", "request": number, **asked, **more})
             return await answer
         finally:
             del self._answers[number]
@@ -179,6 +180,7 @@ class Live:
     async def close(self) -> None:
         """End everything. Iterations over events end; publishes without an answer fail."""
         self._feed({"input": "close"})
+        self._stop_asking()
         for handle in self._timers.values():
             handle.cancel()
         self._timers.clear()
@@ -202,7 +204,15 @@ class Live:
             self._draining = False
 
     def _ask(self, effect: Effect) -> None:
-        self._spawn(self._asking(effect["generation"], force=effect["force"]))
+        self._stop_asking()
+        asking = self._asking(effect["generation"], force=effect["force"])
+        self._asking_task = asyncio.get_running_loop().create_task(asking)
+        self._keep(self._asking_task)
+
+    def _stop_asking(self) -> None:
+        """An answer for an older dial is not heard, so nobody waits for it."""
+        if self._asking_task is not None and self._asking_task is not asyncio.current_task():
+            self._asking_task.cancel()
 
     async def _asking(self, generation: int, *, force: bool) -> None:
         assert self._auth is not None
@@ -219,6 +229,7 @@ class Live:
         self._link = Link(self._address, effect["generation"], self._feed, self._room)
 
     def _drop(self, effect: Effect) -> None:
+        self._stop_asking()
         if self._link is not None:
             self._keep(self._link.drop(effect["code"]))
             self._link = None
@@ -256,7 +267,16 @@ class Live:
         if self._status.state in _ENDED:
             closed = self._status.state == "closed"
             for subscription in self._subscriptions.values():
-                subscription.end(None if closed else ConnectionEnded(self._status.reason, self._status.code))
+                subscription.end(None if closed else self._ending())
+
+    def _ending(self) -> ConnectionEnded:
+        return ConnectionEnded(self._status.reason, self._status.code, self._cause)
+
+    @property
+    def _cause(self) -> str | None:
+        if self._link is None or self._status.reason == "auth_failed":
+            return None
+        return self._link.cause
 
     def _topic(self, effect: Effect) -> None:
         if effect["state"] == "denied" and "error" in effect:
@@ -296,8 +316,8 @@ class Live:
         level = logging.WARNING if effect["level"] == "warn" else logging.ERROR
         about = f"{effect['topic']}: " if "topic" in effect else ""
         code = effect["code"]
-        words = _WORDS.get(code) or sentence(code, effect.get("message"))
-        log.log(level, "%s%s", about, words)
+        why = f" ({self._cause})" if code in OUTAGES and self._cause is not None else ""
+        log.log(level, "%s%s%s", about, sentence(code, effect.get("message")), why)
 
     def _using(self, topic: str, to: list[int] | None) -> list[Stream]:
         numbers = self._machine.users(topic) if to is None else to
@@ -307,19 +327,11 @@ class Live:
         self._last_number += 1
         return self._last_number
 
-    def _spawn(self, work: Any) -> None:
-        self._keep(asyncio.get_running_loop().create_task(work))
-
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-_WORDS = {
-    "disconnected": "the connection is lost; it is dialled again until it is back",
-    "failed": "the connection has failed as often as was allowed; call reconnect() to try again",
-    "blocked": "the server refused the connection for good",
-}
 _PERFORM: dict[str, Callable[[Live, Effect], None]] = {
     "status": Live._set_status,
     "auth": Live._ask,

@@ -76,6 +76,21 @@ def test_who_reads_slower_than_events_come_is_waited_for_no_longer_in_all() -> N
     assert seconds == PATIENCE_SECONDS
 
 
+def test_who_has_caught_up_is_waited_for_anew() -> None:
+    async def work() -> list[Gap]:
+        gaps: list[Gap] = []
+        stream = Stream(gaps.append)
+        pause_seconds = PATIENCE_SECONDS * 0.8
+        for start in (0, 2 * WAITING_EVENTS_MAX):
+            filling = asyncio.create_task(fill(stream, start, 2 * WAITING_EVENTS_MAX))
+            await asyncio.sleep(pause_seconds)  # virtual: the loop is busy elsewhere, behind all the time
+            await read(stream, 2 * WAITING_EVENTS_MAX)
+            await filling
+        return gaps
+
+    assert run_virtual(work()) == []
+
+
 def test_every_topic_that_lost_something_is_told() -> None:
     async def work() -> tuple[list[str], list[str]]:
         gaps: list[Gap] = []
