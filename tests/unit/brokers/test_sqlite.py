@@ -1,46 +1,29 @@
-"""What the SQLite broker keeps, for how long, and in how many commits, beyond the contract of tests/conformance."""
+"""What the SQLite broker promises beyond the contract of tests/conformance: restarts, few commits, order."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from datetime import UTC, datetime
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.unit.brokers.sqlite_rig import KEY, OTHER, count, started
 from tidings import Tidings
 from tidings.brokers import broker_from_url, sqlite_file, sqlite_reader
 from tidings.brokers.sqlite import SQLiteBroker
 from tidings.brokers.sqlite_file import Database
 from tidings.brokers.sqlite_ledger import StoredKey
 from tidings.brokers.sqlite_reader import Tail
-from tidings.core.codes import UnrecoveredReason
 from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
-from tidings.core.events import Exclude
+from tidings.core.events import Exclude, Publication
 from tidings.core.limits import Limits
-from tidings.core.recovery import judge
 from tidings.core.topics import TopicKey
 from tidings.ports import Stored
 from tidings.testing import FakeClock, Recorder
-
-KEY = TopicKey(None, "gift-list:1")
-OTHER = TopicKey(None, "gift-list:2")
-DAY = 86_400
-
-
-@asynccontextmanager
-async def started(path: Path, clock: FakeClock | None = None, **limits: int) -> AsyncIterator[SQLiteBroker]:
-    broker = SQLiteBroker(path, Limits(**limits), clock or FakeClock())
-    await broker.start(Recorder())
-    try:
-        yield broker
-    finally:
-        await broker.close()
 
 
 @pytest.fixture
@@ -62,11 +45,6 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(sqlite_file, "connect", connect)
     return seen
-
-
-def count(path: Path, table: str) -> int:
-    with closing(sqlite3.connect(path)) as connection:
-        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 # A restart.
@@ -195,96 +173,6 @@ async def test_one_alone_is_one_commit(path: Path, statements: list[str]) -> Non
             assert statements.count("COMMIT") == number
 
 
-# What is kept.
-
-
-async def test_trimming_is_bounded_in_each_commit_and_history_is_exact_meanwhile(path: Path) -> None:
-    async with started(path) as broker:
-        await asyncio.gather(*(broker.publish(KEY, b"{}") for _ in range(500)))
-    async with started(path, history_events=5) as broker:
-        cursor = (await broker.publish(KEY, b"{}")).cursor
-        assert 400 < count(path, "events") < 500
-        for offset, verdict in ((495, UnrecoveredReason.TRIMMED), (496, None)):
-            since = Cursor(cursor.epoch, offset)
-            assert judge(since, await broker.history(KEY, since, 100), 0) is verdict
-        for _ in range(10):
-            await broker.publish(KEY, b"{}")
-        assert count(path, "events") == 5
-
-
-async def test_what_age_removed_is_told_as_such_after_it_has_gone_from_the_file(path: Path) -> None:
-    clock = FakeClock()
-    async with started(path, clock, history_seconds=60) as broker:
-        cursors = {n: (await broker.publish(TopicKey(None, f"gift:{n}"), b"{}")).cursor for n in range(200)}
-        clock.advance(61)
-        await broker.publish(KEY, b"{}")
-        assert 100 < count(path, "events") < 200, "one commit paid for all idle topics"
-        for _ in range(3):
-            await broker.publish(KEY, b"{}")
-        assert count(path, "events") == 4
-        for n, cursor in cursors.items():
-            history = await broker.history(TopicKey(None, f"gift:{n}"), Cursor(cursor.epoch, 0), 10)
-            assert history.head == cursor
-            assert judge(Cursor(cursor.epoch, 0), history, 0) is UnrecoveredReason.EXPIRED
-
-
-async def test_sequences_are_not_given_again_when_the_newest_event_expires(path: Path) -> None:
-    clock, recorder = FakeClock(), Recorder()
-    async with started(path, clock, history_seconds=60) as broker:
-        listener = SQLiteBroker(path, Limits(history_seconds=60), clock)
-        await listener.start(recorder)
-        await listener.join(KEY)
-        for body in (b"1", b"2", b"3"):
-            await broker.publish(KEY, body)
-            await recorder.until(body, KEY)
-            clock.advance(61)  # the next commit finds the file empty, and starts with this body's successor
-        await listener.close()
-    assert recorder.bodies(KEY) == [b"1", b"2", b"3"]
-
-
-async def test_an_unused_topic_is_forgotten_after_a_day_and_one_in_use_is_not(path: Path) -> None:
-    clock = FakeClock()
-    async with started(path, clock) as broker:
-        unused = (await broker.publish(KEY, b"{}", idempotency_key="k")).cursor
-        read = await broker.head(OTHER)
-        clock.advance(DAY / 2)
-        assert await broker.head(OTHER) == read  # as the node's check of positions does, all the time
-        clock.advance(DAY / 2 + 1)
-        for n in range(3):
-            await broker.publish(TopicKey(None, f"gift:{n}"), b"{}")
-        assert await broker.head(OTHER) == read
-        fresh = await broker.head(KEY)
-    assert fresh.epoch != unused.epoch and fresh.offset == 0
-
-
-async def test_a_topic_that_is_used_after_a_long_time_keeps_its_position(path: Path) -> None:
-    clock = FakeClock()
-    async with started(path, clock) as broker:
-        first, read = await broker.head(KEY), await broker.head(OTHER)
-        clock.advance(2 * DAY)  # nothing was written meanwhile, so nothing was swept
-        assert await broker.head(OTHER) == read
-        assert (await broker.publish(KEY, b"{}")).cursor == Cursor(first.epoch, 1)
-        assert await broker.head(OTHER) == read
-
-
-async def test_without_bounds_nothing_is_dropped(path: Path) -> None:
-    clock = FakeClock()
-    async with started(path, clock, history_events=0, history_seconds=0, idempotency_seconds=0) as broker:
-        first = (await broker.publish(KEY, b"{}", idempotency_key="k")).cursor
-        await asyncio.gather(*(broker.publish(KEY, b"{}") for _ in range(1_499)))
-        clock.advance(100 * DAY)
-        assert await broker.publish(KEY, b"{}", idempotency_key="k") == Stored(first, repeated=True)
-        assert len((await broker.history(KEY, Cursor(first.epoch, 0), 0)).publications) == 1_500
-
-
-async def test_events_of_a_clock_that_was_wrong_do_not_stand_in_the_way_for_years(path: Path) -> None:
-    async with started(path, FakeClock(datetime(2036, 1, 1, tzinfo=UTC))) as broker:
-        await broker.publish(KEY, b"{}")
-    async with started(path) as broker:
-        await broker.publish(OTHER, b"{}")
-        assert count(path, "events") == 1
-
-
 # Names.
 
 
@@ -345,6 +233,18 @@ async def test_large_events_are_handed_on_in_pages_whole_and_in_order(
     await broker.close()
     offsets = [p.cursor.offset for p in recorder.publications]
     assert offsets == list(range(1, len(stored) - 67 + 2))
+
+
+async def test_what_was_on_its_way_at_close_is_not_told(path: Path) -> None:
+    broker, recorder = SQLiteBroker(path, Limits(), FakeClock()), Recorder()
+    await broker.start(recorder)
+    await broker.join(KEY)
+    stored = await broker.publish(KEY, b"1")
+    await recorder.until(b"1", KEY)
+    await broker.close()
+    broker._received([Publication(KEY, stored.cursor, b"late")])
+    broker._restored()
+    assert recorder.bodies(KEY) == [b"1"] and recorder.interruptions == 0
 
 
 async def test_after_trouble_with_reading_positions_are_checked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,9 @@ async def test_f65_a_full_disk_refuses_publishes_and_nothing_else(path: Path, mo
     assert all(isinstance(one, BrokerUnavailable) for one in both)
 
     pages_max = 100_000
-    assert (await broker.publish(KEY, b"after")).cursor == Cursor(head.epoch, head.offset + 1)
-    await recorder.until(b"after", KEY)
+    large = b"y" * 200_000  # no page that is free could hold it
+    assert (await broker.publish(KEY, large)).cursor == Cursor(head.epoch, head.offset + 1)
+    await recorder.until(large, KEY)
     await broker.close()
 
 
