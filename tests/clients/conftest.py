@@ -35,6 +35,7 @@ class Process:
     command: subprocess.Popen[str]
     lines: queue.Queue[str | None] = field(default_factory=queue.Queue)
     errors: list[str] = field(default_factory=list)
+    _erred: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         """The first line of standard output that matches. Raises AssertionError after the deadline."""
@@ -47,6 +48,29 @@ class Process:
             found = re.search(pattern, line)
             if found is not None:
                 return found
+
+    def wait_for_error(self, pattern: str) -> None:
+        """Return when a line of standard error matches. Raises AssertionError after the deadline."""
+        with self._erred:
+            found = self._erred.wait_for(
+                lambda: any(re.search(pattern, line) for line in self.errors), START_SECONDS_MAX
+            )
+        assert found, f"no line {pattern!r} on standard error: {''.join(self.errors)}"
+
+    def read_lines(self) -> None:
+        """Keep standard output's lines until it ends."""
+        assert self.command.stdout is not None
+        for line in self.command.stdout:
+            self.lines.put(line)
+        self.lines.put(None)
+
+    def read_errors(self) -> None:
+        """Keep standard error's lines until it ends."""
+        assert self.command.stderr is not None
+        for line in self.command.stderr:
+            with self._erred:
+                self.errors.append(line)
+                self._erred.notify_all()
 
 
 @contextmanager
@@ -61,15 +85,7 @@ def started(*arguments: str, cwd: Path | None = None, **environment: str) -> Ite
     process = Process(command)
     assert command.stdout is not None and command.stderr is not None
 
-    def read_lines(stream: Any) -> None:
-        for line in stream:
-            process.lines.put(line)
-        process.lines.put(None)
-
-    readers = [
-        threading.Thread(target=read_lines, args=[command.stdout]),
-        threading.Thread(target=process.errors.extend, args=[command.stderr]),
-    ]
+    readers = [threading.Thread(target=process.read_lines), threading.Thread(target=process.read_errors)]
     for reader in readers:
         reader.start()
     try:

@@ -160,7 +160,7 @@ async def test_a_stopping_server_sends_its_clients_away(serve: Callable[[], Any]
     with serve() as server:
         async with connect(f"{server.websocket_url}?token={server.token()}") as socket:
             await receive(socket)
-            server.process.command.send_signal(signal.SIGTERM)
+            server.process.command.send_signal(signal.SIGINT)  # SIGTERM opens a window: test_drain.py
             frames, code = await closed(socket)
             assert [frame["type"] for frame in frames] == ["reconnect"]
             assert frames[0]["delay_ms"] > 0

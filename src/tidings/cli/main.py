@@ -14,6 +14,7 @@ from tidings.cli.tail import tail
 from tidings.cli.token import token
 from tidings.cli.validate import validate
 from tidings.core.errors import TidingsError
+from tidings.observe.logs import escaped
 
 USAGE_STATUS = 2  # as for a wrong option: nothing was started
 
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         app()
     except TidingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {escaped(str(error))}", file=sys.stderr)  # it may repeat what a server said
         sys.exit(USAGE_STATUS)
     except BrokenPipeError:
         # The reader, such as head, has gone: nothing is left to say, not even at the interpreter's end.

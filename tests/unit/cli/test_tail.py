@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
-import sys
-from collections.abc import AsyncIterator
-from types import ModuleType
 
 import pytest
 from rich.console import Console
 
 from tidings.cli.tail import line, tail
+from tidings.core.errors import UsageError
 from tidings.core.events import Event, EventData
 
 
@@ -50,35 +47,10 @@ def test_a_long_payload_is_cut() -> None:
     assert len(line(Event(topic="gift-list:1", event="ADDED", data=data)).plain) < 300
 
 
-class FakeLive:
-    def __init__(self, asked: list[object]) -> None:
-        self.asked = asked
-
-    async def __aenter__(self) -> FakeLive:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.asked.append("left")
-
-    async def subscribe(self, *topics: str) -> AsyncIterator[Event]:
-        self.asked.append(topics)
-        while True:
-            yield event()
-
-
-def test_tail_prints_json_and_stops_after_count(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked: list[object] = []
-
-    def connect(url: str, *, token: str | None) -> FakeLive:
-        asked.append((url, token))
-        return FakeLive(asked)
-
-    fake = ModuleType("tidings.client")
-    vars(fake)["connect"] = connect
-    monkeypatch.setitem(sys.modules, "tidings.client", fake)
-    tail(["gift-list:1", "user:u-1"], url="http://x", token="t", count=2, as_json=True)
-    lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(one)["cursor"] for one in lines] == ["k3f9-42", "k3f9-42"]
-    assert asked == [("http://x", "t"), ("gift-list:1", "user:u-1"), "left"]
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({}, "a token is missing"), ({"token": "t", "since": "k3f9-1"}, "--since is a position in one topic")],
+)
+def test_tail_refuses(options: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        tail(["gift-list:1", "gift-list:2"], **options)  # type: ignore[arg-type]
