@@ -17,10 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITES = ["tests/unit/engine", "tests/unit/core/test_session.py"]
 
 
+SIMULATION = ["tests/simulation"]
+
+
 class Mutation(NamedTuple):
     file: str
     before: str
     after: str
+    suites: list[str] = SUITES
 
 
 MUTATIONS = {
@@ -76,13 +80,31 @@ MUTATIONS = {
     "a renewal may change the user": Mutation(
         "core/session.py", "if not self.identity.same_person(event.identity):", "if False:"
     ),
+    "the client does not keep its position": Mutation(
+        "client/machine/delivery.py", "topic.cursor = cursor  # before any handler runs", "pass", SIMULATION
+    ),
+    "the client asks for nothing that it missed": Mutation(
+        "client/machine/subscriptions.py", '**({"since": since} if since else {})', "**{}", SIMULATION
+    ),
+    "the client keeps a gap to itself": Mutation(
+        "client/machine/delivery.py", "    if told:\n", "    if told and reason != 'trimmed':\n", SIMULATION
+    ),
+    "the client never doubts a silent link": Mutation(
+        "client/machine/connection.py",
+        '        m.send({"type": "ping"})\n        m.arm("probe", m.options.probe_ms)',
+        "        pass",
+        ["tests/unit/client"],
+    ),
+    "the simulation sees a hole in the live messages": Mutation(
+        "engine/feed.py", "if offset == self._position.offset + 1:", "if True:", SIMULATION
+    ),
 }
 
 
 @pytest.mark.parametrize("name", list(MUTATIONS))
 def test_caught(name: str, tmp_path: Path) -> None:
     mutation = MUTATIONS[name]
-    for part in ("src", "tests"):
+    for part in ("src", "tests", "spec"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     mutated = tmp_path / "src" / "tidings" / mutation.file
@@ -90,7 +112,7 @@ def test_caught(name: str, tmp_path: Path) -> None:
     assert text.count(mutation.before) == 1, "the mutation no longer fits the code: write it anew"
     mutated.write_text(text.replace(mutation.before, mutation.after))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not nightly", "-p", "no:cacheprovider", *SUITES],
+        [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not nightly", "-p", "no:cacheprovider", *mutation.suites],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{tmp_path / 'src'}:{tmp_path}", "TESTS_NO_SHRINK": "1"},
         capture_output=True,
