@@ -96,6 +96,8 @@ export class World {
   readonly #timers = new Set<{ at: number; run: () => void }>();
   readonly environment: Environment;
   tell: (signal: PageSignal) => void = () => {};
+  /** What the browser's session remembers. */
+  readonly memory = new Map<string, string>();
   watched = 0;
   time = 1_000_000;
   chance = 0.5;
@@ -118,7 +120,9 @@ export class World {
       microtask: (run) => queueMicrotask(run),
       base: "https://app.example/lists/1?x=1#top",
       inert: false,
-      page: () => ({ hidden: false, prerendering: false }),
+      page: () => ({ hidden: false, prerendering: false, slow: false }),
+      recall: (name) => world.memory.get(name) ?? null,
+      remember: (name, value) => world.memory.set(name, value),
       watchPage(tell) {
         world.watched += 1;
         world.tell = tell;
@@ -144,7 +148,9 @@ export class World {
   #hex = 0;
 
   client(options: ConnectOptions = {}): Client {
-    return new Client({ development: false, ...options }, this.environment);
+    // Most tests are about one transport; those of the ladder name theirs.
+    const transports = ["websocket"] as const;
+    return new Client({ development: false, transports, ...options }, this.environment);
   }
 
   get socket(): FakeSocket {

@@ -1,6 +1,6 @@
 /** The client that the application holds. */
 
-import { Driver, type Told } from "./driver.js";
+import { Driver, memoryKey, type Told } from "./driver.js";
 import type { Environment } from "./environment.js";
 import { Http, newTrace } from "./http.js";
 import { Machine } from "./machine/machine.js";
@@ -22,6 +22,7 @@ import type {
 } from "./types.js";
 
 const DEFAULT_URL = "/realtime";
+const TRANSPORTS = ["websocket", "sse", "poll"] as const;
 const STATES: { readonly [S in TopicState["state"]]: TopicState } = {
   idle: freezeState("idle"),
   subscribing: freezeState("subscribing"),
@@ -69,6 +70,7 @@ export class Client implements Live {
     this.#status = Object.freeze({
       state: "idle",
       transport: null,
+      refetching: false,
       since: environment.now(),
       everLive: false,
       lastLiveAt: null,
@@ -253,13 +255,15 @@ export class Client implements Live {
     }
   }
 
-  #setStatus({ state, reason, code, attempt, wait_ms: wait }: StatusEffect): void {
+  #setStatus(effect: StatusEffect): void {
+    const { state, reason, code, attempt, wait_ms: wait, transport, refetching } = effect;
     const before = this.#status;
     const now = this.#environment.now();
     const wasLive = before.state === "live";
     this.#status = Object.freeze({
       state,
-      transport: state === "live" ? "websocket" : null,
+      transport,
+      refetching,
       since: state === before.state ? before.since : now,
       everLive: before.everLive || state === "live",
       lastLiveAt: state === "live" ? null : wasLive ? now : before.lastLiveAt,
@@ -302,12 +306,16 @@ function machineOptions(
   options: ConnectOptions,
   environment: Environment,
 ): Partial<MachineOptions> {
+  const { transports = TRANSPORTS } = options;
+  const memory = environment.recall(memoryKey(options.url ?? DEFAULT_URL));
   const timing = Object.entries(options.timing ?? {})
     .filter(([, ms]) => ms !== undefined)
     .map(([name, ms]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), ms]);
   return {
     ...(Object.fromEntries(timing) as Partial<MachineOptions>),
     ...environment.page(),
+    transports,
+    remembered: transports.find((name) => name === memory) ?? null,
     auth: options.auth !== undefined,
     attempts_limit: options.attemptsLimit ?? null,
     pause_after_ms: options.pauseAfterMs ?? null,

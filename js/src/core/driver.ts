@@ -3,7 +3,8 @@
 import type { Environment } from "./environment.js";
 import type { Machine } from "./machine/machine.js";
 import type { Effect, Input, TimerName } from "./machine/values.js";
-import type { Link } from "./transports/link.js";
+import { type HttpDial, LOADERS, openLater } from "./transports/later.js";
+import type { Link, LinkEvents } from "./transports/link.js";
 import { openWebSocket, webSocketUrl } from "./transports/websocket.js";
 import type { ConnectOptions } from "./types.js";
 
@@ -12,6 +13,14 @@ export type Told = Extract<
   Effect,
   { effect: "status" | "topic" | "deliver" | "gap" | "settle" | "report" }
 >;
+
+type Dial = Extract<Effect, { effect: "dial" }>;
+const NOTHING = { type: "subscribe", topics: [] } as const;
+
+/** Under which name the browser's session remembers what carries events from that address. */
+export function memoryKey(url: string): string {
+  return `tidings.transport ${url}`;
+}
 
 export interface DriverOptions {
   readonly url: string;
@@ -26,8 +35,9 @@ export class Driver {
   readonly #options: DriverOptions;
   readonly #timers = new Map<TimerName, () => void>();
   readonly #queue: Effect[] = [];
-  #link: Link | null = null;
-  #asking: AbortController | null = null;
+  /** By generation: the living connection, and at times one beside it. */
+  readonly #links = new Map<number, Link>();
+  readonly #asking = new Map<number, AbortController>();
   #unwatch: (() => void) | null = null;
   #draining = false;
 
@@ -67,15 +77,19 @@ export class Driver {
         this.#ask(effect.generation, effect.force);
         break;
       case "dial":
-        this.#dial(effect.generation);
+        this.#dial(effect);
         break;
       case "drop":
-        this.#asking?.abort();
-        this.#link?.drop(effect.code);
-        this.#link = null;
+        this.#asking.get(effect.generation)?.abort();
+        this.#asking.delete(effect.generation);
+        this.#links.get(effect.generation)?.drop(effect.code);
+        this.#links.delete(effect.generation);
         break;
       case "send":
-        this.#link?.send(effect.frame);
+        this.#links.get(effect.generation ?? this.#options.machine.generation)?.send(effect.frame);
+        break;
+      case "remember":
+        environment.remember(memoryKey(this.#options.url), effect.transport);
         break;
       case "timer":
         this.#arm(effect.name, effect.ms);
@@ -94,26 +108,38 @@ export class Driver {
 
   #ask(generation: number, force: boolean): void {
     const controller = new AbortController();
-    this.#asking = controller;
+    this.#asking.set(generation, controller);
     const auth = this.#options.auth();
     const asked = Promise.resolve().then(() => auth?.({ force, signal: controller.signal }));
     asked.then(
       (given) => {
+        this.#asking.delete(generation);
         const token = typeof given === "string" ? given : null;
         this.feed({ input: "token", generation, token });
       },
-      () => this.feed({ input: "auth_failed", generation }),
+      () => {
+        this.#asking.delete(generation);
+        this.feed({ input: "auth_failed", generation });
+      },
     );
   }
 
-  #dial(generation: number): void {
+  #dial({ generation, transport, token, subscribe }: Dial): void {
     const { environment, url } = this.#options;
-    const address = (): string => webSocketUrl(url, environment.base);
-    this.#link = openWebSocket(environment.WebSocket, address, {
+    const events: LinkEvents = {
       open: () => this.feed({ input: "open", generation }),
       frame: (frame) => this.feed({ input: "frame", generation, frame }),
-      lost: (code) => this.feed({ input: "lost", generation, code }),
-    });
+      lost: (code) => {
+        this.#links.delete(generation);
+        this.feed({ input: "lost", generation, code });
+      },
+    };
+    const begin: HttpDial = { environment, url, token, subscribe: subscribe ?? NOTHING };
+    const link =
+      transport === "websocket"
+        ? openWebSocket(environment.WebSocket, () => webSocketUrl(url, environment.base), events)
+        : openLater(LOADERS[transport], begin, events);
+    this.#links.set(generation, link);
   }
 
   #arm(name: TimerName, ms: number): void {

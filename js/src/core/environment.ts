@@ -14,6 +14,8 @@ export type PageSignal =
   | "page_hide"
   | "freeze"
   | "thaw"
+  | "slow_network"
+  | "fast_network"
   | "activated";
 
 /** The part of a WebSocket that is used; Node's `ws` fits as well as the browser's. */
@@ -42,7 +44,10 @@ export interface Environment {
   readonly base: string | null;
   /** No page and no socket: everything is inert, as on a rendering server. */
   readonly inert: boolean;
-  page(): { hidden: boolean; prerendering: boolean };
+  page(): { hidden: boolean; prerendering: boolean; slow?: boolean };
+  /** What this session of the browser was told to remember under that name; null where it was not. */
+  recall(name: string): string | null;
+  remember(name: string, value: string): void;
   /** Tell each signal of the page until the returned clean-up is called. */
   watchPage(tell: (signal: PageSignal) => void): () => void;
   readonly WebSocket: SocketConstructor | undefined;
@@ -68,7 +73,10 @@ export function browserEnvironment(
     page: () => ({
       hidden: typeof document !== "undefined" && document.visibilityState === "hidden",
       prerendering: typeof document !== "undefined" && isPrerendering(document),
+      slow: isSlow(),
     }),
+    recall,
+    remember,
     watchPage,
     WebSocket:
       replaced.WebSocket ??
@@ -109,9 +117,61 @@ function watchPage(tell: (signal: PageSignal) => void): () => void {
     tellVisibility(); // some browsers do not fire visibilitychange after resume
   });
   if (isPrerendering(document)) on(document, "prerenderingchange", () => tell("activated"));
-  const network = (navigator as { connection?: EventTarget }).connection;
-  on(network, "change", () => tell(navigator.onLine ? "online" : "offline"));
+  on(networkOf(), "change", () => {
+    tell(isSlow() ? "slow_network" : "fast_network");
+    tell(navigator.onLine ? "online" : "offline");
+  });
+  undo.push(watchSleep(() => tell("thaw")));
   return () => {
     for (const one of undo.splice(0)) one();
   };
+}
+
+/** What some browsers know of the network: hints, what works decides. */
+interface Network extends EventTarget {
+  readonly effectiveType?: string;
+  readonly saveData?: boolean;
+}
+
+function networkOf(): Network | undefined {
+  if (typeof navigator === "undefined") return undefined;
+  return (navigator as { connection?: Network }).connection;
+}
+
+function isSlow(): boolean {
+  const network = networkOf();
+  return network?.saveData === true || /^(slow-)?2g$/.test(network?.effectiveType ?? "");
+}
+
+/** Storage may be switched off, and throws then. */
+function recall(name: string): string | null {
+  try {
+    return sessionStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+function remember(name: string, value: string): void {
+  try {
+    sessionStorage.setItem(name, value);
+  } catch {
+    // Without a memory each page begins with its first choice.
+  }
+}
+
+const TICK_MS = 10_000;
+/** The timers of a hidden page may be held back for a minute; of a shown one, hardly. */
+const JUMP_MS = 5_000;
+const JUMP_HIDDEN_MS = 90_000;
+
+/** Tell when the clock has jumped: the machine slept, and its timers with it. */
+function watchSleep(tell: () => void): () => void {
+  let last = Date.now();
+  const handle = setInterval(() => {
+    const late = Date.now() - last - TICK_MS;
+    last = Date.now();
+    if (late > (document.visibilityState === "hidden" ? JUMP_HIDDEN_MS : JUMP_MS)) tell();
+  }, TICK_MS);
+  return () => clearInterval(handle);
 }

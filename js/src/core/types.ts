@@ -60,7 +60,10 @@ export interface SubscribeOptions {
 /** The connection, exactly; for people there is `useConnectionStatus`. Frozen, the same object until it changes. */
 export interface Status {
   readonly state: ConnectionState;
+  /** What carries the events; null while not live. */
   readonly transport: TransportName | null;
+  /** No transport is left at the moment: fetch anew now and then what the page shows. */
+  readonly refetching: boolean;
   /** When `state` began, in milliseconds. */
   readonly since: number;
   readonly everLive: boolean;
@@ -110,6 +113,8 @@ export interface ConnectOptions {
     force: boolean;
     signal: AbortSignal;
   }) => Promise<string | null> | string | null;
+  /** What may be used, from the first choice to the last; all three where absent. */
+  transports?: readonly TransportName[];
   /** After so many failed reconnects in a row: `failed`. Without it the client never gives up. */
   attemptsLimit?: number;
   /** Leave when the page has been hidden for so long; it catches up when shown. Without it: stay. */

@@ -5,15 +5,22 @@
  * that is given up is dropped at once, for `close` on a dead link may never be answered.
  */
 
-import { arm, type Context, cancel, enter, nextId, report, send } from "./context.js";
+import { arm, type Context, cancel, enter, report, send } from "./context.js";
+import { afterMiss, dialMs, onWelcomed, stopClimbing } from "./ladder.js";
 import { dropPublishes, losePublishes, sendQueued } from "./publishes.js";
-import { askAll, loseTopics } from "./subscriptions.js";
+import { readWelcome } from "./renewal.js";
+import { askAll, askFirst, loseTopics } from "./subscriptions.js";
 import type { RawFrame, Reason } from "./values.js";
 
 const ENDED: Readonly<Record<number, Reason>> = {
   1000: "ended",
   1008: "refused",
   4403: "forbidden",
+};
+const PAUSING: Readonly<Record<number, Reason>> = {
+  1012: "restart",
+  4429: "slow_down",
+  4503: "slow_down",
 };
 const AWAY = 1001;
 const NORMAL = 1000;
@@ -31,12 +38,13 @@ export function dial(m: Context, force = false): void {
     enter(m, "paused", "prerendering");
     return;
   }
-  m.generation += 1;
+  m.dials += 1;
+  m.generation = m.dials;
   m.dialledAt = m.now;
   m.dialledHidden = m.hidden;
   m.token = null;
   enter(m, "connecting", m.reason, m.code);
-  arm(m, "connect", m.options.connect_ms);
+  arm(m, "connect", dialMs(m));
   if (m.hidden) watchHidden(m);
   m.authorizing = m.options.auth;
   if (m.options.auth) m.effects.push({ effect: "auth", generation: m.generation, force });
@@ -47,7 +55,16 @@ export function dial(m: Context, force = false): void {
 export function openSocket(m: Context, token: string | null): void {
   m.authorizing = false;
   m.token = token;
-  m.effects.push({ effect: "dial", generation: m.generation, transport: m.transport, token });
+  const { generation, transport } = m;
+  // On SSE and poll the first question travels with the dial.
+  const subscribe = transport === "websocket" ? null : askFirst(m);
+  m.effects.push({
+    effect: "dial",
+    generation,
+    transport,
+    token,
+    ...(subscribe === null ? {} : { subscribe }),
+  });
 }
 
 /** `welcome` means connected; the socket's own `open` does not. */
@@ -59,49 +76,10 @@ export function goLive(m: Context, welcome: RawFrame): void {
   m.notBefore = 0;
   m.token = null;
   arm(m, "stable", m.options.stable_ms);
+  onWelcomed(m);
   readWelcome(m, welcome);
   askAll(m);
   sendQueued(m);
-}
-
-/** What a welcome says: at the start of a connection, and after each renewal of its credentials. */
-export function readWelcome(m: Context, welcome: RawFrame): void {
-  const limits = welcome.limits as Record<string, unknown> | undefined;
-  m.topicsPerFrame = Math.max(1, asNumber(limits?.topics_per_frame) ?? 100);
-  m.watchdogMs = (asNumber(welcome.heartbeat_seconds) ?? 25) * 1000 + m.options.watchdog_slack_ms;
-  arm(m, "watchdog", m.watchdogMs);
-  const expires = asNumber(welcome.expires_in_seconds);
-  cancel(m, "reauth");
-  if (expires !== null && m.options.auth) arm(m, "reauth", renewAfter(m, expires * 1000));
-}
-
-/** A minute before the end, spread over the clients; half-way where the life is shorter than two minutes. */
-function renewAfter(m: Context, lifeMs: number): number {
-  const { reauth_before_ms: before, reauth_jitter_ms: jitter } = m.options;
-  if (lifeMs <= before * 2) return Math.max(lifeMs / 2, m.options.slow_down_ms / 2);
-  return lifeMs - before + (m.random * 2 - 1) * jitter;
-}
-
-/** Ask the application for new credentials while the connection stays. */
-export function renew(m: Context): void {
-  if (!m.options.auth || m.authorizing || m.authRequest !== null) return;
-  m.authorizing = true;
-  m.effects.push({ effect: "auth", generation: m.generation, force: true });
-}
-
-/** Hand new credentials in, over the living connection; its answer is another welcome. */
-export function sendRenewal(m: Context, token: string | null): void {
-  m.authorizing = false;
-  if (token === null) return;
-  m.authRequest = nextId(m);
-  send(m, { type: "auth", token, id: m.authRequest });
-}
-
-/** Renewing in place failed; try again soon, the server's own deadline stands behind. */
-export function renewLater(m: Context): void {
-  m.authorizing = false;
-  m.authRequest = null;
-  arm(m, "reauth", m.options.stable_ms);
 }
 
 /** Doubt the link: ask, and demand any frame in answer. */
@@ -127,11 +105,20 @@ export function onLost(m: Context, code: number | null): void {
     }
   } else {
     leave(m);
-    retry(
-      m,
-      code === 1012 ? "restart" : code === 4429 || code === 4503 ? "slow_down" : "lost",
-      code,
-    );
+    const reason = code === null ? undefined : PAUSING[code];
+    // A server that asks for patience has been reached: that is no reason for another transport.
+    if (reason === undefined && m.state === "connecting") onDialFailed(m, "lost", code);
+    else retry(m, reason ?? "lost", code);
+  }
+}
+
+/** A dial came to nothing: the next transport at once, or a pause. */
+function onDialFailed(m: Context, reason: Reason, code: number | null): void {
+  if (afterMiss(m) === "pause") retry(m, reason, code);
+  else {
+    m.reason = reason;
+    m.code = code;
+    dial(m);
   }
 }
 
@@ -143,8 +130,10 @@ export function onAuthFailed(m: Context): void {
 
 /** Give the socket up without waiting for it, and try again after a pause. */
 export function abandon(m: Context, reason: Reason): void {
+  const slowAnswer = m.authorizing; // the application's, not the transport's
   drop(m, TIMEOUT);
-  retry(m, reason, null);
+  if (slowAnswer) retry(m, reason, null);
+  else onDialFailed(m, reason, null);
 }
 
 /** The link is dead: dial anew at once; the pause comes if that fails too. */
@@ -176,7 +165,12 @@ export function retry(m: Context, reason: Reason, code: number | null): void {
 
 function backoffMs(m: Context, reason: Reason): number {
   const { backoff_base_ms: base, backoff_cap_ms: cap, slow_down_ms: slow } = m.options;
-  const spread = m.random * Math.min(cap, base * 2 ** (m.attempt - 1));
+  // While the page refetches at intervals, asking for more than that is no greater burden.
+  const most =
+    m.refetching && m.options.transports.length > 1
+      ? Math.min(cap, m.options.refetching_cap_ms)
+      : cap;
+  const spread = m.random * Math.min(most, base * 2 ** (m.attempt - 1));
   let ms = spread;
   if (m.windowMs !== null) ms = m.random * m.windowMs;
   else if (reason === "slow_down") ms = Math.max(slow, m.retryAfterMs ?? 0) + spread;
@@ -298,7 +292,8 @@ function drop(m: Context, code: number): void {
 
 /** What ends with every connection. */
 function leave(m: Context): void {
-  cancel(m, "connect", "watchdog", "probe", "stable", "reauth", "move", "retry");
+  cancel(m, "connect", "watchdog", "probe", "stable", "reauth", "move", "retry", "climb");
+  stopClimbing(m);
   m.authorizing = false;
   m.authRequest = null;
   m.token = null;
@@ -318,8 +313,4 @@ export function watchUse(m: Context): void {
   const running = m.state === "connecting" || m.state === "live" || m.state === "reconnecting";
   if (!running || wanted(m)) cancel(m, "idle");
   else if (!m.timers.has("idle")) arm(m, "idle", m.options.connection_linger_ms);
-}
-
-function asNumber(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
 }

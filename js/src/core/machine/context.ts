@@ -69,8 +69,22 @@ export interface Context {
   code: number | null;
   attempt: number;
   nextTryAt: number | null;
+  /** The number of the current dial or connection, and of the newest dial: one beside it has another. */
   generation: number;
+  dials: number;
+  // The ladder.
   transport: TransportName;
+  /** Transports that were welcomed in this visit. */
+  readonly worked: Set<TransportName>;
+  /** Failed dials in a row of this transport. */
+  misses: number;
+  /** No transport is left. */
+  refetching: boolean;
+  /** What the session of the browser remembers. */
+  memory: TransportName | null;
+  /** The dial that runs beside the living connection. */
+  climbing: { generation: number; transport: TransportName; token: string | null } | null;
+  climbMs: number;
   /** The token of this dial, until it has been sent. */
   token: string | null;
   /** Between the effect `auth` and its answer. */
@@ -93,6 +107,7 @@ export interface Context {
   hidden: boolean;
   offline: boolean;
   prerendering: boolean;
+  slow: boolean;
   // The rest.
   nextId: number;
   authRequest: number | null;
@@ -123,7 +138,7 @@ export interface Publish {
 export type Handler<I extends Input = Input> = (m: Context, input: I) => void;
 
 /** A machine that has heard nothing yet. */
-export function createContext(options: MachineOptions): Context {
+export function createContext(options: MachineOptions, transport: TransportName): Context {
   return {
     options,
     now: 0,
@@ -135,7 +150,14 @@ export function createContext(options: MachineOptions): Context {
     attempt: 0,
     nextTryAt: null,
     generation: 0,
-    transport: options.transports[0] ?? "websocket",
+    dials: 0,
+    transport,
+    worked: new Set(),
+    misses: 0,
+    refetching: false,
+    memory: options.remembered,
+    climbing: null,
+    climbMs: options.climb_ms,
     token: null,
     authorizing: false,
     renewed: false,
@@ -151,6 +173,7 @@ export function createContext(options: MachineOptions): Context {
     hidden: options.hidden,
     offline: false,
     prerendering: options.prerendering,
+    slow: options.slow,
     nextId: 1,
     authRequest: null,
     flushing: false,

@@ -1,10 +1,11 @@
 /** The server's frames, by type. Nothing in them is trusted; what is not understood is ignored. */
 
 import type { TidingsEvent } from "../event.js";
-import { goLive, readWelcome, renew, renewLater } from "./connection.js";
+import { goLive } from "./connection.js";
 import { arm, type Context, cancel, report } from "./context.js";
 import { onAnswer, onBroken, onEvent } from "./delivery.js";
 import { onPublishError, onPublished } from "./publishes.js";
+import { readWelcome, renew, renewLater } from "./renewal.js";
 import { onRemoved, refuse, setState } from "./subscriptions.js";
 import type { RawFrame, TopicError } from "./values.js";
 

@@ -5,10 +5,13 @@
  * nothing there. `spec/scenarios/` holds the scripts that this machine and its Python twin both follow.
  */
 
+import { onClimbing } from "./climb.js";
 import * as connection from "./connection.js";
 import { arm, type Context, createContext, send, type Topic } from "./context.js";
 import { onEarlyFrame, onFrame } from "./frames.js";
+import { climb, climbNow, firstTransport, onClimbTimeout } from "./ladder.js";
 import { onPublishDeadline, publish } from "./publishes.js";
+import { renew, renewLater, sendRenewal } from "./renewal.js";
 import { flush, lease, release, retryTopics, sweep } from "./subscriptions.js";
 import {
   type ConnectionState,
@@ -47,7 +50,7 @@ const credentials: Cell<"token"> = (m, { token }) => {
   if (m.authorizing) connection.openSocket(m, token);
 };
 const renewal: Cell<"token"> = (m, { token }) => {
-  if (m.authorizing) connection.sendRenewal(m, token);
+  if (m.authorizing) sendRenewal(m, token);
 };
 const firstFrame = (m: Context): void => {
   if (m.token !== null) send(m, { type: "auth", token: m.token });
@@ -60,6 +63,10 @@ const byHand = connection.dialByHand;
 const renewDial = (m: Context): void => redial(m, null, true);
 const wake = (m: Context): void => {
   if (!m.timers.has("wake")) arm(m, "wake", m.options.wake_ms);
+};
+const onlineLive = (m: Context): void => {
+  wake(m);
+  climbNow(m);
 };
 const hold = (m: Context): void => pause(m, "paused");
 const hide = (m: Context): void => pause(m, "page_hidden");
@@ -76,16 +83,16 @@ const TABLE: { readonly [N in Exclude<InputName, "timer">]: Row<Cell<N>> } = {
   flush:       [flush,       flush,       flush,              flush,       flush,                   flush,   flush,   ____],
   publish:     [publishIdle, publish,     publish,            publish,     publish,                 publish, publish, publish],
   token:       [____,        credentials, renewal,            ____,        ____,                    ____,    ____,    ____],
-  auth_failed: [____,        connection.onAuthFailed, connection.renewLater, ____, ____,            ____,    ____,    ____],
+  auth_failed: [____,        connection.onAuthFailed, renewLater, ____, ____,            ____,    ____,    ____],
   open:        [____,        firstFrame,  ____,               ____,        ____,                    ____,    ____,    ____],
   frame:       [____,        early,       inbound,            ____,        ____,                    ____,    ____,    ____],
   lost:        [____,        lost,        lost,               ____,        ____,                    ____,    ____,    ____],
   reconnect:   [byHand,      ____,        byHand,             byHand,      byHand,                  byHand,  byHand,  ____],
-  reauth:      [____,        renewDial,   connection.renew,   ____,        ____,                    byHand,  ____,    ____],
+  reauth:      [____,        renewDial,   renew,              ____,        ____,                    byHand,  ____,    ____],
   pause:       [hold,        hold,        hold,               hold,        hold,                    ____,    ____,    ____],
   resume:      [____,        ____,        ____,               ____,        connection.unpause,      ____,    ____,    ____],
   close:       [end,         end,         end,                end,         end,                     end,     end,     ____],
-  online:      [____,        wake,        wake,               wake,        wake,                    ____,    ____,    ____],
+  online:      [____,        wake,        onlineLive,             wake,        wake,                    ____,    ____,    ____],
   offline:     [____,        ____,        probe,              ____,        ____,                    ____,    ____,    ____],
   visible:     [____,        wake,        wake,               wake,        wake,                    ____,    ____,    ____],
   hidden:      [____,        dim,         dim,                dim,         ____,                    ____,    ____,    ____],
@@ -93,6 +100,8 @@ const TABLE: { readonly [N in Exclude<InputName, "timer">]: Row<Cell<N>> } = {
   page_hide:   [____,        hide,        hide,               hide,        ____,                    ____,    ____,    ____],
   freeze:      [____,        freeze,      freeze,             freeze,      ____,                    ____,    ____,    ____],
   thaw:        [____,        wake,        wake,               wake,        wake,                    ____,    ____,    ____],
+  slow_network: [____,       ____,        ____,               ____,        ____,                    ____,    ____,    ____],
+  fast_network: [____,       ____,        climbNow,           ____,        ____,                    ____,    ____,    ____],
   activated:   [____,        ____,        ____,               ____,        connection.wakeFromPause, ____,   ____,    ____],
 };
 
@@ -101,25 +110,28 @@ const silent = (m: Context): void => connection.replace(m, "silent");
 const move = (m: Context): void => redial(m, "restart");
 const leaveHidden = (m: Context): void => pause(m, "hidden");
 const idle = connection.goIdle;
+/** Topics that a dial asks for cannot be left before it is connected. */
+const lingerOn = (m: Context): void => arm(m, "linger", m.options.topic_linger_ms);
 const overdue = onPublishDeadline;
 
 /** What each timer does in each state. */
 // biome-ignore format: a table is read by its columns.
 const TIMER_TABLE: { readonly [N in TimerName]: Row<(m: Context) => void> } = {
   //         idle     connecting                live                 reconnecting          paused                    blocked  failed   closed
-  connect:  [____,    giveUp,                   ____,                ____,                 ____,                     ____,    ____,    ____],
+  connect:  [____,    giveUp,                   onClimbTimeout,      ____,                 ____,                     ____,    ____,    ____],
   watchdog: [____,    ____,                     probe,               ____,                 ____,                     ____,    ____,    ____],
   probe:    [____,    ____,                     silent,              ____,                 ____,                     ____,    ____,    ____],
   backoff:  [____,    ____,                     ____,                connection.onBackoff, ____,                     ____,    ____,    ____],
   stable:   [____,    ____,                     connection.onStable, ____,                 ____,                     ____,    ____,    ____],
-  linger:   [____,    ____,                     sweep,               ____,                 ____,                     ____,    ____,    ____],
+  linger:   [____,    lingerOn,                 sweep,               ____,                 ____,                     ____,    ____,    ____],
   idle:     [____,    idle,                     idle,                idle,                 ____,                     ____,    ____,    ____],
-  reauth:   [____,    ____,                     connection.renew,    ____,                 ____,                     ____,    ____,    ____],
+  reauth:   [____,    ____,                     renew,               ____,                 ____,                     ____,    ____,    ____],
   wake:     [____,    connection.redialIfBlind, probe,               dial,                 connection.wakeFromPause, ____,    ____,    ____],
   hidden:   [____,    leaveHidden,              leaveHidden,         leaveHidden,          ____,                     ____,    ____,    ____],
   publish:  [____,    overdue,                  overdue,             overdue,              overdue,                  ____,    ____,    ____],
   retry:    [____,    ____,                     retryTopics,         ____,                 ____,                     ____,    ____,    ____],
   move:     [____,    ____,                     move,                ____,                 ____,                     ____,    ____,    ____],
+  climb:    [____,    ____,                     climb,               ____,                 ____,                     ____,    ____,    ____],
 };
 
 /** What the table says for a timer or another input in a state: handled or ignored. For tests and diagrams. */
@@ -154,7 +166,8 @@ export class Machine {
   readonly #context: Context;
 
   constructor(options: Partial<MachineOptions> = {}) {
-    this.#context = createContext({ ...DEFAULTS, ...options });
+    const all = { ...DEFAULTS, ...options };
+    this.#context = createContext(all, firstTransport(all));
   }
 
   handle(input: Input, now: number, random: number): Effect[] {
@@ -198,7 +211,10 @@ function snapshot({ state, error, cursor, leases }: Topic): TopicSnapshot {
 
 function dispatch(m: Context, input: Input): void {
   // What an older dial says is not heard.
-  if ("generation" in input && input.generation !== m.generation) return;
+  if ("generation" in input && input.generation !== m.generation) {
+    if (input.generation === m.climbing?.generation) onClimbing(m, input);
+    return;
+  }
   const column = STATES.indexOf(m.state);
   if (input.input === "timer") {
     if (m.timers.delete(input.name)) TIMER_TABLE[input.name][column]?.(m);
@@ -215,6 +231,7 @@ function notePage(m: Context, { input }: Input): void {
   else if (input === "hidden") m.hidden = true;
   else if (input === "visible" || input === "page_show") m.hidden = false;
   else if (input === "activated") m.prerendering = false;
+  else if (input === "slow_network" || input === "fast_network") m.slow = input === "slow_network";
   if (!m.hidden && m.timers.has("hidden")) {
     m.timers.delete("hidden");
     m.effects.push({ effect: "cancel", name: "hidden" });
@@ -222,10 +239,22 @@ function notePage(m: Context, { input }: Input): void {
 }
 
 type StatusEffect = Extract<Effect, { effect: "status" }>;
-const STATUS_FIELDS = ["state", "reason", "code", "attempt", "wait_ms"] as const;
+const STATUS_FIELDS = [
+  "state",
+  "reason",
+  "code",
+  "attempt",
+  "wait_ms",
+  "transport",
+  "refetching",
+] as const;
+/** The states in which the client is, or was, after a connection. */
+const SEEKING: ReadonlySet<ConnectionState> = new Set(["connecting", "reconnecting", "failed"]);
 
 function statusOf(m: Context): StatusEffect {
   const wait = m.nextTryAt === null ? null : Math.max(0, m.nextTryAt - m.now);
   const { state, reason, code, attempt } = m;
-  return { effect: "status", state, reason, code, attempt, wait_ms: wait };
+  const transport = state === "live" ? m.transport : null;
+  const refetching = m.refetching && SEEKING.has(state);
+  return { effect: "status", state, reason, code, attempt, wait_ms: wait, transport, refetching };
 }

@@ -71,6 +71,16 @@ export function losePublishes(m: Context): void {
   watchDeadlines(m);
 }
 
+/** The connection is exchanged for another: what has no answer is sent again, where a repeat is known as one. */
+export function resendPublishes(m: Context): void {
+  for (const item of m.publishes.splice(0)) {
+    if (item.id === null || item.queued || item.frame.idempotency_key !== undefined) {
+      item.id = null;
+      m.publishes.push(item);
+    } else settle(m, item.request, { code: "connection_lost" });
+  }
+}
+
 /** Answer all with a refusal: there will be no connection. */
 export function dropPublishes(m: Context, code: string): void {
   for (const item of m.publishes.splice(0)) settle(m, item.request, { code });

@@ -6,6 +6,7 @@
  */
 
 import { compareCursors } from "../cursor.js";
+import type { SubscribeFrame } from "../frames.js";
 import { arm, type Context, cancel, nextId, report, send, type Topic } from "./context.js";
 import { serve } from "./delivery.js";
 import type { Since, SubscriptionState, TopicError } from "./values.js";
@@ -148,27 +149,48 @@ export function flush(m: Context): void {
 
 /** Subscribe to every topic that is used and that the server does not hold. */
 export function askAll(m: Context): void {
-  const wanted = [...m.topics.values()].filter(
+  for (const topics of chunks(unasked(m), m.topicsPerFrame)) send(m, ask(m, topics));
+}
+
+/** The same as one frame, which a dial takes along; what does not fit is asked for when it is connected. */
+export function askFirst(m: Context): SubscribeFrame {
+  return ask(m, unasked(m).slice(0, m.topicsPerFrame));
+}
+
+function unasked(m: Context): Topic[] {
+  return [...m.topics.values()].filter(
     (topic) => topic.place === "away" && topic.leases.size > 0 && topic.retryAt === null,
   );
-  for (const topics of chunks(wanted, m.topicsPerFrame)) {
-    const id = nextId(m);
-    const since: [string, string][] = [];
-    for (const topic of topics) {
-      topic.place = "asked";
-      topic.request = id;
-      topic.askedSince = topic.cursor;
-      if (topic.cursor !== null) since.push([topic.name, topic.cursor]);
-      if (topic.state === "denied") setState(m, topic, "subscribing");
-    }
-    send(m, {
-      type: "subscribe",
-      topics: topics.map((topic) => topic.name),
-      // `Object.fromEntries` defines, never assigns: a topic's name cannot touch a prototype.
-      ...(since.length > 0 ? { since: Object.fromEntries(since) } : {}),
-      id,
-    });
+}
+
+function ask(m: Context, topics: readonly Topic[]): SubscribeFrame {
+  const id = nextId(m);
+  const since: [string, string][] = [];
+  for (const topic of topics) {
+    topic.place = "asked";
+    topic.request = id;
+    topic.askedSince = topic.cursor;
+    if (topic.cursor !== null) since.push([topic.name, topic.cursor]);
+    if (topic.state === "denied") setState(m, topic, "subscribing");
   }
+  return {
+    type: "subscribe",
+    topics: topics.map((topic) => topic.name),
+    // `Object.fromEntries` defines, never assigns: a topic's name cannot touch a prototype.
+    ...(since.length > 0 ? { since: Object.fromEntries(since) } : {}),
+    id,
+  };
+}
+
+/** The connection is exchanged for another: nothing is held on that yet, and its users notice nothing. */
+export function moveTopics(m: Context): void {
+  for (const topic of m.topics.values()) {
+    topic.place = "away"; // a refusal may have been the transport's
+    topic.request = null;
+    topic.retryAt = null;
+    if (topic.leases.size === 0) forget(m, topic);
+  }
+  cancel(m, "linger");
 }
 
 /** The connection went: nothing is held; what lingered is let go, with what it had delivered. */

@@ -6,7 +6,7 @@
  */
 
 import type { TidingsEvent } from "../event.js";
-import type { ClientFrame, PublishFrame } from "../frames.js";
+import type { ClientFrame, PublishFrame, SubscribeFrame } from "../frames.js";
 
 /** The states of a connection, in the order of the columns of the table in `machine.ts`. */
 export const STATES = [
@@ -91,7 +91,9 @@ export type Simple =
   | "page_show" // restored from the back/forward cache
   | "page_hide"
   | "freeze"
-  | "thaw" // the page's `resume` event
+  | "thaw" // the page's `resume` event, or a clock that jumped: the machine slept
+  | "slow_network" // the browser says: slow, or paid by the byte
+  | "fast_network"
   | "activated"; // a prerendered page is shown
 
 /** The timers; each name has at most one running. */
@@ -109,6 +111,7 @@ export const TIMERS = [
   "publish",
   "retry",
   "move",
+  "climb",
 ] as const;
 export type TimerName = (typeof TIMERS)[number];
 
@@ -124,11 +127,24 @@ export type Effect =
       attempt: number;
       /** How long until the next try, where one is planned. */
       wait_ms: number | null;
+      /** What carries the events; null while not live. */
+      transport: TransportName | null;
+      /** No transport is left: who shows data should fetch it anew now and then. */
+      refetching: boolean;
     }
   | { effect: "auth"; generation: number; force: boolean }
-  | { effect: "dial"; generation: number; transport: TransportName; token: string | null }
+  | {
+      effect: "dial";
+      generation: number;
+      transport: TransportName;
+      token: string | null;
+      /** What SSE and poll begin with: on these a dial and its first question are one request. */
+      subscribe?: SubscribeFrame;
+    }
   | { effect: "drop"; generation: number; code: number }
-  | { effect: "send"; frame: ClientFrame }
+  /** Without a generation it is for the current connection. */
+  | { effect: "send"; frame: ClientFrame; generation?: number }
+  | { effect: "remember"; transport: TransportName }
   | { effect: "timer"; name: TimerName; ms: number }
   | { effect: "cancel"; name: TimerName }
   | { effect: "flush" }
@@ -147,7 +163,10 @@ export interface TopicError {
 
 /** Every number that the machine follows. */
 export interface MachineOptions {
+  /** From the best to the last resort. */
   transports: readonly TransportName[];
+  /** What worked before in this session of the browser. */
+  remembered: TransportName | null;
   /** The application has an `auth` function: ask it before every dial. */
   auth: boolean;
   /** Failed tries in a row that lead to `failed`; null: never give up. */
@@ -157,9 +176,17 @@ export interface MachineOptions {
   /** The page at the start. */
   hidden: boolean;
   prerendering: boolean;
+  slow: boolean;
   /** Leave after being hidden for so long; null: stay. */
   pause_after_ms: number | null;
   connect_ms: number;
+  /** The same for a transport that has not worked yet, where another is left. */
+  first_ms: number;
+  /** After so long below the best transport it is tried again; then doubling. */
+  climb_ms: number;
+  climb_cap_ms: number;
+  /** The longest pause while no transport is left. */
+  refetching_cap_ms: number;
   /** What is added to the server's heartbeat before the link is doubted. */
   watchdog_slack_ms: number;
   probe_ms: number;
@@ -187,13 +214,19 @@ export interface MachineOptions {
 
 export const DEFAULTS: Readonly<MachineOptions> = {
   transports: ["websocket"],
+  remembered: null,
   auth: false,
   attempts_limit: null,
   development: false,
   hidden: false,
   prerendering: false,
+  slow: false,
   pause_after_ms: null,
   connect_ms: 10_000,
+  first_ms: 5_000,
+  climb_ms: 10_000,
+  climb_cap_ms: 600_000,
+  refetching_cap_ms: 10_000,
   watchdog_slack_ms: 10_000,
   probe_ms: 3_000,
   backoff_base_ms: 1_000,

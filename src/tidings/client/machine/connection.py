@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from math import floor
 
-from tidings.client.machine import publishes, subscriptions
+from tidings.client.machine import ladder, publishes, subscriptions
 from tidings.client.machine.context import Context
-from tidings.client.machine.values import Frame, number_of, object_of
+from tidings.client.machine.renewal import read_welcome
+from tidings.client.machine.values import Effect, Frame
 
 _ENDED = {1000: "ended", 1008: "refused", 4403: "forbidden"}  # R7
 _PAUSING = {1012: "restart", 4429: "slow_down", 4503: "slow_down"}
@@ -28,12 +29,13 @@ def dial(m: Context, *, force: bool = False) -> None:
     if m.prerendering:
         m.enter("paused", "prerendering")
         return
-    m.generation += 1
+    m.dials += 1
+    m.generation = m.dials
     m.dialled_at = m.now
     m.dialled_hidden = m.hidden
     m.token = None
     m.enter("connecting", m.reason, m.code)
-    m.arm("connect", m.options.connect_ms)
+    m.arm("connect", ladder.dial_ms(m))
     if m.hidden:
         watch_hidden(m)
     m.authorizing = m.options.auth
@@ -47,7 +49,10 @@ def open_socket(m: Context, token: str | None) -> None:
     """The second step of a dial."""
     m.authorizing = False
     m.token = token
-    m.effects.append({"effect": "dial", "generation": m.generation, "transport": m.transport, "token": token})
+    effect: Effect = {"effect": "dial", "generation": m.generation, "transport": m.transport, "token": token}
+    if m.transport != "websocket":  # on SSE and poll the first question travels with the dial
+        effect["subscribe"] = subscriptions.ask_first(m)
+    m.effects.append(effect)
 
 
 def go_live(m: Context, welcome: Frame) -> None:
@@ -59,53 +64,10 @@ def go_live(m: Context, welcome: Frame) -> None:
     m.not_before = 0
     m.token = None
     m.arm("stable", m.options.stable_ms)
+    ladder.on_welcomed(m)
     read_welcome(m, welcome)
     subscriptions.ask_all(m)
     publishes.send_queued(m)
-
-
-def read_welcome(m: Context, welcome: Frame) -> None:
-    """What a welcome says: at the start of a connection, and after each renewal of its credentials."""
-    limits = object_of(welcome.get("limits")) or {}
-    m.topics_per_frame = int(max(1, _or(number_of(limits.get("topics_per_frame")), 100)))
-    m.watchdog_ms = _or(number_of(welcome.get("heartbeat_seconds")), 25) * 1_000 + m.options.watchdog_slack_ms
-    m.arm("watchdog", m.watchdog_ms)
-    expires = number_of(welcome.get("expires_in_seconds"))
-    m.cancel("reauth")
-    if expires is not None and m.options.auth:
-        m.arm("reauth", _renew_after(m, expires * 1_000))
-
-
-def _renew_after(m: Context, life_ms: float) -> float:
-    """A minute before the end, spread over the clients; half-way where the life is shorter than two minutes."""
-    before, jitter = m.options.reauth_before_ms, m.options.reauth_jitter_ms
-    if life_ms <= before * 2:
-        return max(life_ms / 2, m.options.slow_down_ms / 2)
-    return life_ms - before + (m.random * 2 - 1) * jitter
-
-
-def renew(m: Context) -> None:
-    """Ask the application for new credentials while the connection stays."""
-    if not m.options.auth or m.authorizing or m.auth_request is not None:
-        return
-    m.authorizing = True
-    m.effects.append({"effect": "auth", "generation": m.generation, "force": True})
-
-
-def send_renewal(m: Context, token: str | None) -> None:
-    """Hand new credentials in, over the living connection; its answer is another welcome."""
-    m.authorizing = False
-    if token is None:
-        return
-    m.auth_request = m.next_id()
-    m.send({"type": "auth", "token": token, "id": m.auth_request})
-
-
-def renew_later(m: Context) -> None:
-    """Renewing in place failed; try again soon, the server's own deadline stands behind."""
-    m.authorizing = False
-    m.auth_request = None
-    m.arm("reauth", m.options.stable_ms)
 
 
 def probe(m: Context) -> None:
@@ -129,7 +91,22 @@ def on_lost(m: Context, code: int | None) -> None:
             m.code = code
             dial(m, force=True)
     else:
-        retry(m, "lost" if code is None else _PAUSING.get(code, "lost"), code)
+        reason = None if code is None else _PAUSING.get(code)
+        # A server that asks for patience has been reached: that is no reason for another transport.
+        if reason is None and m.state == "connecting":
+            _on_dial_failed(m, "lost", code)
+        else:
+            retry(m, reason or "lost", code)
+
+
+def _on_dial_failed(m: Context, reason: str, code: int | None) -> None:
+    """A dial came to nothing: the next transport at once, or a pause (R16)."""
+    if ladder.after_miss(m) == "pause":
+        retry(m, reason, code)
+    else:
+        m.reason = reason
+        m.code = code
+        dial(m)
 
 
 def on_auth_failed(m: Context) -> None:
@@ -140,8 +117,12 @@ def on_auth_failed(m: Context) -> None:
 
 def abandon(m: Context, reason: str) -> None:
     """Give the socket up without waiting for it, and try again after a pause."""
+    slow_answer = m.authorizing  # the application's, not the transport's
     drop(m, _TIMEOUT)
-    retry(m, reason, None)
+    if slow_answer:
+        retry(m, reason, None)
+    else:
+        _on_dial_failed(m, reason, None)
 
 
 def replace(m: Context, reason: str) -> None:
@@ -173,7 +154,11 @@ def retry(m: Context, reason: str, code: int | None) -> None:
 
 def _backoff_ms(m: Context, reason: str) -> float:
     options = m.options
-    spread = m.random * min(options.backoff_cap_ms, options.backoff_base_ms * 2.0 ** min(m.attempt - 1, 60))
+    cap_ms = options.backoff_cap_ms
+    if m.refetching and len(options.transports) > 1:
+        # While the page refetches at intervals, asking for more than that is no greater burden.
+        cap_ms = min(cap_ms, options.refetching_cap_ms)
+    spread = m.random * min(cap_ms, options.backoff_base_ms * 2.0 ** min(m.attempt - 1, 60))
     ms = spread
     if m.window_ms is not None:
         ms = m.random * m.window_ms
@@ -306,7 +291,8 @@ def drop(m: Context, code: int) -> None:
 
 def leave(m: Context) -> None:
     """What ends with every connection."""
-    m.cancel("connect", "watchdog", "probe", "stable", "reauth", "move", "retry")
+    m.cancel("connect", "watchdog", "probe", "stable", "reauth", "move", "retry", "climb")
+    ladder.stop_climbing(m)
     m.authorizing = False
     m.auth_request = None
     m.token = None
@@ -328,7 +314,3 @@ def watch_use(m: Context) -> None:
         m.cancel("idle")
     elif "idle" not in m.timers:
         m.arm("idle", m.options.connection_linger_ms)
-
-
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value

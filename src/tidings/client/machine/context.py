@@ -61,6 +61,15 @@ class Publish:
 
 
 @dataclass(slots=True)
+class Climbing:
+    """The dial that runs beside the living connection."""
+
+    generation: int
+    transport: str
+    token: str | None = None
+
+
+@dataclass(slots=True)
 class Context:
     """The whole of the machine's memory."""
 
@@ -75,8 +84,17 @@ class Context:
     code: int | None = None
     attempt: int = 0
     next_try_at: float | None = None
-    generation: int = 0
+    generation: int = 0  # of the current dial or connection
+    dials: int = 0  # the number of the newest dial: one beside the living connection has another
+    # The ladder.
     transport: str = "websocket"
+    worked: set[str] = field(default_factory=set)  # transports that were welcomed in this visit
+    misses: int = 0  # failed dials in a row of this transport
+    refetching: bool = False  # no transport is left
+    memory: str | None = None  # what the session remembers
+    climbing: Climbing | None = None
+    climb_ms: float = 0
+    # Of this dial.
     token: str | None = None  # of this dial, until it has been sent
     authorizing: bool = False  # between the effect auth and its answer
     renewed: bool = False  # the one forced renewal is used up since the connection was last stable
@@ -92,6 +110,7 @@ class Context:
     hidden: bool = False
     offline: bool = False
     prerendering: bool = False
+    slow: bool = False
     # The rest.
     last_id: int = 0
     auth_request: int | None = None

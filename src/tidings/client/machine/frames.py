@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor
 
-from tidings.client.machine import connection, delivery, publishes, subscriptions
+from tidings.client.machine import connection, delivery, publishes, renewal, subscriptions
 from tidings.client.machine.context import Context
 from tidings.client.machine.values import Frame, TopicError, number_of, object_of
 
@@ -41,7 +41,7 @@ def _is_event(frame: Frame) -> bool:
 def _on_renewed(m: Context, frame: Frame) -> None:
     """Another welcome: the credentials have been renewed."""
     m.auth_request = None
-    connection.read_welcome(m, frame)
+    renewal.read_welcome(m, frame)
 
 
 def _on_subscribed(m: Context, frame: Frame) -> None:
@@ -77,7 +77,7 @@ def _on_error(m: Context, frame: Frame) -> None:
     if publishes.on_publish_error(m, frame_id, error):
         return
     if has_id and frame_id == m.auth_request:
-        connection.renew_later(m)
+        renewal.renew_later(m)
         return
     about = [
         topic
@@ -92,7 +92,7 @@ def _on_error(m: Context, frame: Frame) -> None:
         return
     m.retry_after_ms = retry_after_ms
     if error["code"] in ("token_expired", "unauthorized"):
-        connection.renew(m)
+        renewal.renew(m)
     elif not has_id:
         m.report("error", error["code"], **({"message": error["message"]} if "message" in error else {}))
 

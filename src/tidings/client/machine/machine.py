@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tidings.client.machine import climb, frames, ladder, publishes, renewal, subscriptions
 from tidings.client.machine import connection as c
-from tidings.client.machine import frames, publishes, subscriptions
 from tidings.client.machine.context import Context, Topic
 from tidings.client.machine.values import STATES, Effect, Input, Options, TopicError
 
 _Cell = Callable[[Context, Input], None]
-_STATUS = ("state", "reason", "code", "attempt", "wait_ms")
+_STATUS = ("state", "reason", "code", "attempt", "wait_ms", "transport", "refetching")
+_SEEKING = ("connecting", "reconnecting", "failed")  # the states in which there is no connection, but should be
 
 
 def _____(m: Context, input: Input) -> None:  # noqa: N807 - a blank cell
@@ -57,7 +58,7 @@ def _credentials(m: Context, input: Input) -> None:
 
 def _renewal(m: Context, input: Input) -> None:
     if m.authorizing:
-        c.send_renewal(m, input["token"])
+        renewal.send_renewal(m, input["token"])
 
 
 def _first_frame(m: Context, input: Input) -> None:
@@ -83,13 +84,19 @@ def _wake(m: Context, input: Input) -> None:
         m.arm("wake", m.options.wake_ms)
 
 
+def _online_live(m: Context, input: Input) -> None:
+    _wake(m, input)
+    ladder.climb_now(m)
+
+
 _publish = publishes.publish
+_climb_now = _plain(ladder.climb_now)
 _flush = _plain(subscriptions.flush)
 _failed = _plain(c.on_auth_failed)
-_later = _plain(c.renew_later)
+_later = _plain(renewal.renew_later)
 _byhand = _plain(c.dial_by_hand)
 _redial: _Cell = lambda m, _: c.redial(m, None, force=True)  # noqa: E731 - a cell like the others
-_renew = _plain(c.renew)
+_renew = _plain(renewal.renew)
 _unpause = _plain(c.unpause)
 _shown = _plain(c.wake_from_pause)
 _probe = _plain(c.probe)
@@ -114,7 +121,7 @@ TABLE: dict[str, tuple[_Cell, ...]] = {
     "pause":       (_hold,         _hold,        _hold,     _hold,       _hold,    _____,    _____,    _____),
     "resume":      (_____,         _____,        _____,     _____,       _unpause, _____,    _____,    _____),
     "close":       (_end,          _end,         _end,      _end,        _end,     _end,     _end,     _____),
-    "online":      (_____,         _wake,        _wake,     _wake,       _wake,    _____,    _____,    _____),
+    "online":      (_____,         _wake,        _online_live,  _wake,       _wake,    _____,    _____,    _____),
     "offline":     (_____,         _____,        _probe,    _____,       _____,    _____,    _____,    _____),
     "visible":     (_____,         _wake,        _wake,     _wake,       _wake,    _____,    _____,    _____),
     "hidden":      (_____,         _dim,         _dim,      _dim,        _____,    _____,    _____,    _____),
@@ -122,6 +129,8 @@ TABLE: dict[str, tuple[_Cell, ...]] = {
     "page_hide":   (_____,         _hide,        _hide,     _hide,       _____,    _____,    _____,    _____),
     "freeze":      (_____,         _freeze,      _freeze,   _freeze,     _____,    _____,    _____,    _____),
     "thaw":        (_____,         _wake,        _wake,     _wake,       _wake,    _____,    _____,    _____),
+    "slow_network": (_____,        _____,        _____,     _____,       _____,    _____,    _____,    _____),
+    "fast_network": (_____,        _____,        _climb_now, _____,      _____,    _____,    _____,    _____),
     "activated":   (_____,         _____,        _____,     _____,       _shown,   _____,    _____,    _____),
 }
 
@@ -129,6 +138,10 @@ _giveup: _Cell = lambda m, _: c.abandon(m, "timeout")  # noqa: E731
 _silent: _Cell = lambda m, _: c.replace(m, "silent")  # noqa: E731
 _move: _Cell = lambda m, _: c.redial(m, "restart")  # noqa: E731
 _dial: _Cell = lambda m, _: c.dial(m)  # noqa: E731
+# Topics that a dial asks for cannot be left before it is connected.
+_linger: _Cell = lambda m, _: m.arm("linger", m.options.topic_linger_ms)  # noqa: E731
+_missed = _plain(ladder.on_climb_timeout)
+_climb = _plain(ladder.climb)
 _vanish = _pausing("hidden")
 _idle = _plain(c.go_idle)
 _backoff = _plain(c.on_backoff)
@@ -140,12 +153,12 @@ _overdue = _plain(publishes.on_deadline)
 
 TIMER_TABLE: dict[str, tuple[_Cell, ...]] = {
     #           idle   connecting  live      reconnecting paused    blocked failed closed
-    "connect":  (_____, _giveup,   _____,    _____,       _____,    _____,  _____, _____),
+    "connect":  (_____, _giveup,   _missed,  _____,       _____,    _____,  _____, _____),
     "watchdog": (_____, _____,     _probe,   _____,       _____,    _____,  _____, _____),
     "probe":    (_____, _____,     _silent,  _____,       _____,    _____,  _____, _____),
     "backoff":  (_____, _____,     _____,    _backoff,    _____,    _____,  _____, _____),
     "stable":   (_____, _____,     _stable,  _____,       _____,    _____,  _____, _____),
-    "linger":   (_____, _____,     _sweep,   _____,       _____,    _____,  _____, _____),
+    "linger":   (_____, _linger,   _sweep,   _____,       _____,    _____,  _____, _____),
     "idle":     (_____, _idle,     _idle,    _idle,       _____,    _____,  _____, _____),
     "reauth":   (_____, _____,     _renew,   _____,       _____,    _____,  _____, _____),
     "wake":     (_____, _blind,    _probe,   _dial,       _shown,   _____,  _____, _____),
@@ -153,6 +166,7 @@ TIMER_TABLE: dict[str, tuple[_Cell, ...]] = {
     "publish":  (_____, _overdue,  _overdue, _overdue,    _overdue, _____,  _____, _____),
     "retry":    (_____, _____,     _retry,   _____,       _____,    _____,  _____, _____),
     "move":     (_____, _____,     _move,    _____,       _____,    _____,  _____, _____),
+    "climb":    (_____, _____,     _climb,   _____,       _____,    _____,  _____, _____),
 }
 # fmt: on
 
@@ -173,7 +187,13 @@ class Machine:
     def __init__(self, options: Options | None = None) -> None:
         options = options or Options()
         self._context = Context(
-            options, hidden=options.hidden, prerendering=options.prerendering, transport=options.transports[0]
+            options,
+            hidden=options.hidden,
+            prerendering=options.prerendering,
+            slow=options.slow,
+            transport=ladder.first_transport(options),
+            memory=options.remembered,
+            climb_ms=options.climb_ms,
         )
 
     def handle(self, input: Input, now: float, random: float) -> list[Effect]:
@@ -213,8 +233,11 @@ def _snapshot(topic: Topic) -> TopicSnapshot:
 
 
 def _dispatch(m: Context, input: Input) -> None:
-    if input.get("generation", m.generation) != m.generation:
-        return  # what an older dial says is not heard
+    generation = input.get("generation", m.generation)
+    if generation != m.generation:  # what an older dial says is not heard
+        if m.climbing is not None and generation == m.climbing.generation:
+            climb.on_climbing(m, m.climbing, input)
+        return
     column = STATES.index(m.state)
     name = input["input"]
     if name != "timer":
@@ -232,11 +255,15 @@ def _note_page(m: Context, name: str) -> None:
         m.hidden = name == "hidden"
     elif name == "activated":
         m.prerendering = False
+    elif name in ("slow_network", "fast_network"):
+        m.slow = name == "slow_network"
     if not m.hidden:
         m.cancel("hidden")
 
 
 def _status(m: Context) -> dict[str, Any]:
     wait_ms = None if m.next_try_at is None else max(0, m.next_try_at - m.now)
-    values = (m.state, m.reason, m.code, m.attempt, wait_ms)
+    transport = m.transport if m.state == "live" else None
+    refetching = m.refetching and m.state in _SEEKING
+    values = (m.state, m.reason, m.code, m.attempt, wait_ms, transport, refetching)
     return {"effect": "status", **dict(zip(_STATUS, values, strict=True))}

@@ -64,6 +64,18 @@ def lose(m: Context) -> None:
     _watch(m)
 
 
+def resend(m: Context) -> None:
+    """The connection is exchanged for another: what has no answer is sent again, where a repeat is known as one."""
+    kept = list(m.publishes)
+    m.publishes.clear()
+    for item in kept:
+        if item.id is None or item.queued or "idempotency_key" in item.frame:
+            item.id = None
+            m.publishes.append(item)
+        else:
+            _settle(m, item.request, {"code": "connection_lost"})
+
+
 def drop(m: Context, code: str) -> None:
     """Answer all with a refusal: there will be no connection."""
     before, m.publishes = m.publishes, []

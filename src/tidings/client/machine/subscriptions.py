@@ -13,7 +13,7 @@ from typing import TypeVar
 from tidings.client.machine.context import Context, Lease, Topic
 from tidings.client.machine.cursors import compare
 from tidings.client.machine.delivery import serve
-from tidings.client.machine.values import TopicError
+from tidings.client.machine.values import Effect, TopicError
 
 _PASSING = frozenset({"rate_limited", "unavailable", "internal"})  # refusals that pass by themselves
 _T = TypeVar("_T")
@@ -135,18 +135,41 @@ def flush(m: Context) -> None:
 
 def ask_all(m: Context) -> None:
     """Subscribe to every topic that is used and that the server does not hold."""
-    wanted = [t for t in m.topics.values() if t.place == "away" and t.leases and t.retry_at is None]
-    for topics in _chunks(wanted, m.topics_per_frame):
-        request = m.next_id()
-        for topic in topics:
-            topic.place = "asked"
-            topic.request = request
-            topic.asked_since = topic.cursor
-            if topic.state == "denied":
-                set_state(m, topic, "subscribing")
-        since = {topic.name: topic.cursor for topic in topics if topic.cursor is not None}
-        names = [topic.name for topic in topics]
-        m.send({"type": "subscribe", "topics": names, **({"since": since} if since else {}), "id": request})
+    for topics in _chunks(_unasked(m), m.topics_per_frame):
+        m.send(_ask(m, topics))
+
+
+def ask_first(m: Context) -> Effect:
+    """The same as one frame, which a dial takes along; what does not fit is asked for when it is connected."""
+    return _ask(m, _unasked(m)[: m.topics_per_frame])
+
+
+def _unasked(m: Context) -> list[Topic]:
+    return [t for t in m.topics.values() if t.place == "away" and t.leases and t.retry_at is None]
+
+
+def _ask(m: Context, topics: Sequence[Topic]) -> Effect:
+    request = m.next_id()
+    for topic in topics:
+        topic.place = "asked"
+        topic.request = request
+        topic.asked_since = topic.cursor
+        if topic.state == "denied":
+            set_state(m, topic, "subscribing")
+    since = {topic.name: topic.cursor for topic in topics if topic.cursor is not None}
+    names = [topic.name for topic in topics]
+    return {"type": "subscribe", "topics": names, **({"since": since} if since else {}), "id": request}
+
+
+def move(m: Context) -> None:
+    """The connection is exchanged for another: nothing is held on that yet, and its users notice nothing."""
+    for topic in list(m.topics.values()):
+        topic.place = "away"  # a refusal may have been the transport's
+        topic.request = None
+        topic.retry_at = None
+        if not topic.leases:
+            _forget(m, topic)
+    m.cancel("linger")
 
 
 def lose(m: Context) -> None:

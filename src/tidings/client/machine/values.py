@@ -17,7 +17,7 @@ TopicError = dict[str, str]
 STATES = ("idle", "connecting", "live", "reconnecting", "paused", "blocked", "failed", "closed")
 TIMERS = (
     "connect", "watchdog", "probe", "backoff", "stable", "linger", "idle", "reauth", "wake", "hidden", "publish",
-    "retry", "move",
+    "retry", "move", "climb",
 )  # fmt: skip
 
 
@@ -26,13 +26,19 @@ class Options:
     """See ``spec/scenarios/README.md``, options and their defaults."""
 
     transports: tuple[str, ...] = ("websocket",)
+    remembered: str | None = None
     auth: bool = False
     attempts_limit: int | None = None
     development: bool = False
     hidden: bool = False
     prerendering: bool = False
+    slow: bool = False
     pause_after_ms: float | None = None
     connect_ms: float = 10_000
+    first_ms: float = 5_000
+    climb_ms: float = 10_000
+    climb_cap_ms: float = 600_000
+    refetching_cap_ms: float = 10_000
     watchdog_slack_ms: float = 10_000
     probe_ms: float = 3_000
     backoff_base_ms: float = 1_000
