@@ -77,6 +77,11 @@ def serve(
     elif settings.secret is None and settings.public_key is None:
         raise UsageError("a secret is missing: give --secret or TIDINGS_SECRET, 32 bytes or more, or --dev to try out")
     check_workers(workers, settings.broker)
+    if workers > 1:
+        raise UsageError(
+            "serve is one process: start it several times with the same --broker, each on a port of its own, "
+            "behind a proxy"
+        )
     settings = settings.model_copy(update={"limits": _limits(settings.limits, limits)})
     configure_logging(settings.log_format, settings.log_level)
     if not access_log:
@@ -98,7 +103,8 @@ def check_workers(workers: int, broker: str) -> None:
     """Raise UsageError where several processes would each have events of their own."""
     if workers > 1 and broker == "memory":
         raise UsageError(
-            f"--workers {workers} needs a broker that processes share: with memory each would have its own events"
+            f"--workers {workers} needs a broker that processes share, named by TIDINGS_BROKER: with memory each "
+            "would have its own events"
         )
 
 
