@@ -20,7 +20,9 @@ export interface Refusal {
 export function httpUrl(url: string, base: string | null, path: string): string {
   const full = base === null ? new URL(url) : new URL(url, base);
   full.protocol = full.protocol.replace(/^ws/, "http");
-  full.pathname = `${full.pathname.replace(/\/+$/, "")}/${path}`;
+  const [name = "", query] = path.split("?");
+  full.pathname = `${full.pathname.replace(/\/+$/, "")}/${name}`;
+  if (query !== undefined) full.search = full.search === "" ? query : `${full.search}&${query}`;
   full.hash = "";
   return full.href;
 }

@@ -49,8 +49,11 @@ export class PollTopics {
   }
 
   /** The frames of an answer as a session would send them: each topic's start is told once. */
-  answer({ topics }: Question, frames: readonly RawFrame[]): RawFrame[] {
-    const asked = new Set(topics);
+  answer({ topics, since }: Question, frames: readonly RawFrame[]): RawFrame[] {
+    // One that left and came back meanwhile, with another position, has not been asked for yet.
+    const asked = new Set(
+      topics.filter((name) => (since[name] ?? null) === this.#topics.get(name)?.cursor),
+    );
     return frames.flatMap((frame) => {
       if (frame.type === undefined) return this.#event(frame, asked);
       if (frame.type === "subscribed") return this.#subscribed(frame, asked);

@@ -58,7 +58,7 @@ class Stream implements Link {
   async #read(): Promise<void> {
     const { subscribe } = this.#dial;
     const { signal } = this.#stop;
-    const response = await post(this.#dial, "sse", subscribe, this.#token, signal);
+    const response = await post(this.#dial, "sse?ids=0", subscribe, this.#token, signal);
     if (!response.ok) return this.#refused(await refusalOf(response));
     const type = response.headers.get("Content-Type") ?? "";
     // A portal answers everything with a page of its own.
