@@ -11,6 +11,7 @@ import {
   type TestLive,
   UnrecoveredReason,
 } from "../src/testing/index.js";
+import { FakeTime } from "../src/testing/time.js";
 
 const T = "gift-list:1";
 let live: TestLive;
@@ -69,6 +70,8 @@ describe("emit", () => {
       version: 2,
     });
     payload.inner.n = 2;
+    const said = live.frames.at(-1)?.frame;
+    expect(said).toEqual(events[0]);
     expect(events[0]).toMatchObject({
       trace_id: "t",
       version: 2,
@@ -190,6 +193,31 @@ describe("the network", () => {
     expect(live.status).toMatchObject({ state: "blocked", reason: "forbidden" });
   });
 
+  test("what falls due comes in its order, at its time", () => {
+    const time = new FakeTime(1_000);
+    live = createTestLive();
+    const seen: [string, number][] = [];
+    const note = (name: string) => () => seen.push([name, time.now()]);
+    time.timer(300, note("c"));
+    time.timer(100, () => {
+      note("a")();
+      time.timer(100, note("b"));
+      time.microtask(note("a, at once"));
+    });
+    time.timer(200, note("b, but earlier"));
+    time.timer(250, note("never"))();
+    time.timer(1_001, note("later"));
+    time.advance(1_000);
+    expect(seen).toEqual([
+      ["a", 1_100],
+      ["a, at once", 1_100],
+      ["b, but earlier", 1_200],
+      ["b", 1_200],
+      ["c", 1_300],
+    ]);
+    expect(time.now()).toBe(2_000);
+  });
+
   test("time cannot go back", () => {
     live = createTestLive();
     expect(() => live.advance(-1)).toThrow(RangeError);
@@ -236,6 +264,12 @@ describe("refusals and gaps", () => {
     expect(gaps[1]).toEqual({ topic: T, reason: "epoch_changed", cursor: "test2-1" });
     expect(names()).toEqual([]);
     live.emit(T, "AFTER");
+    expect(names()).toEqual(["AFTER"]);
+    live.drop(1_000);
+    live.emit(T, "LOST");
+    live.gap(T, UnrecoveredReason.EXPIRED);
+    live.advance(1_000);
+    expect(gaps[2]).toEqual({ topic: T, reason: "expired", cursor: "test2-4" });
     expect(names()).toEqual(["AFTER"]);
   });
 

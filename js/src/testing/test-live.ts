@@ -10,7 +10,8 @@ import { FakeServer, type TestFrame } from "./server.js";
 import { FakeSocket } from "./socket.js";
 import { FakeTime } from "./time.js";
 
-export interface TestLiveOptions extends Omit<ConnectOptions, "url" | "WebSocket" | "name"> {
+export interface TestLiveOptions
+  extends Omit<ConnectOptions, "url" | "WebSocket" | "name" | "transports"> {
   /** Who is connected; `test-user` where absent. */
   user?: string;
 }
@@ -198,10 +199,9 @@ class FakedLive extends Client implements TestLive {
 
 function clientOptions(options: TestLiveOptions, reports: TidingsError[]): ConnectOptions {
   const { user: _, onError, ...rest } = options;
-  const onlyThis = { transports: ["websocket"] as const };
   return {
     ...rest,
-    ...onlyThis,
+    transports: ["websocket"], // the only one that there is a fake of
     timing: { wakeMs: 0, ...rest.timing },
     onError(error) {
       reports.push(error);
@@ -238,6 +238,8 @@ function environmentOf(
         : "http://localhost/",
     inert: false,
     page: () => ({ hidden: false, prerendering: false }),
+    recall: () => null,
+    remember: () => {},
     watchPage: (tell) => page.watch(tell),
   };
 }
