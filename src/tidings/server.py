@@ -25,6 +25,7 @@ from tidings.engine.clock import SystemClock
 from tidings.engine.node import Node, Ports
 from tidings.http import ExposingMiddleware, add_cursor, routes
 from tidings.http.answers import error_answer
+from tidings.observe.logs import redact_uvicorn
 from tidings.observe.trace import TraceMiddleware, current_trace_id
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
 from tidings.settings import ConfigurationError, Settings
@@ -48,7 +49,8 @@ class Tidings:
         ``user:{id}`` to its owner.
     :param topics: the topic types that your application publishes; subscriptions to others are refused with
         the nearest name. None leaves it open, and unknown types are warned of.
-    :param broker: ``memory``, or an object that keeps the contract of :class:`tidings.ports.Broker`.
+    :param broker: ``memory``, ``sqlite:///path``, or an object that keeps the contract of
+        :class:`tidings.ports.Broker`.
     :param secret: signs and checks tokens, 32 bytes or more.
     :param cookie: the name of the cookie that holds a token, if one does.
     :param allowed_origins: origins of pages beside your own, such as ``https://app.example.com``.
@@ -114,6 +116,7 @@ class Tidings:
         ours = [socket, *self._doors.routes(), *routes(self, self.settings)]
         # In front: a catch-all of the application, such as its static files, must not hide them.
         app.router.routes[0:0] = ours
+        redact_uvicorn()  # a token in the query must not end up in its access log
         app.add_middleware(TraceMiddleware)
         app.add_middleware(ExposingMiddleware)
         inner = app.router.lifespan_context

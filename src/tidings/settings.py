@@ -62,7 +62,11 @@ class Settings(BaseSettings):
     api_keys: Sequence[str] = Field(
         default=(), repr=False, description="Keys for the HTTP surface; `KEY@TENANT` binds a key to one tenant."
     )
-    broker: str = Field(default="memory", repr=False, description="Where events are stored: `memory`.")
+    broker: str = Field(
+        default="memory",
+        repr=False,
+        description="Where events are stored: `memory`, or `sqlite:///path` (see sqlite.md).",
+    )
     topics: Sequence[str] | None = Field(
         default=None,
         description="The topic types there are, such as `gift-list,user`; a subscription to another is refused.",

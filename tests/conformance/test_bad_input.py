@@ -106,6 +106,13 @@ async def test_no_token_and_the_first_frame_is_not_auth() -> None:
         assert await refusal(connection) == ("unauthorized", 4401)
 
 
+async def test_an_address_of_too_many_parameters() -> None:
+    async with server() as (live, address), witness(live, address):
+        url = f"{address.websocket}?token={token()}" + "&x=1" * 40
+        async with connect(url) as connection:
+            assert await refusal(connection) == ("bad_frame", 1008)
+
+
 async def test_no_auth_message_in_time() -> None:
     async with server(Limits(auth_seconds=1)) as (live, address), connect(address.websocket) as connection:
         async with witness(live, address):

@@ -20,6 +20,7 @@ from tidings.ports import Credentials, CredentialSource
 _KEPT_HEADERS = frozenset(
     {"user-agent", "accept-language", "x-forwarded-for", "traceparent", "cookie", "authorization"}
 )
+QUERY_FIELDS_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,15 @@ def decide(scope: Mapping[str, Any], *, cookie: str | None, allowed_origins: Ite
         headers.setdefault(raw_name.decode("latin-1").lower(), raw_value.decode("latin-1"))
     client = scope.get("client")
     client_address = client[0] if client else None
-    token, source = _token(scope, headers, cookie)
+    try:
+        token, source = _token(scope, headers, cookie)
+    except ValueError:
+        fault = PeerError(
+            ErrorCode.BAD_FRAME,
+            f"The address has more than {QUERY_FIELDS_MAX} parameters; send topics in frames.",
+            close=CloseCode.POLICY_VIOLATION,
+        )
+        return Decision(None, client_address, fault)
     origin = headers.get("origin")
     if not origin_allowed(
         origin,
@@ -70,8 +79,11 @@ def decide(scope: Mapping[str, Any], *, cookie: str | None, allowed_origins: Ite
 def _token(
     scope: Mapping[str, Any], headers: Mapping[str, str], cookie: str | None
 ) -> tuple[str | None, CredentialSource]:
-    """The first there is: a query token wins, then the Authorization header, then the named cookie."""
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=32)
+    """The first there is: a query token wins, then the Authorization header, then the named cookie.
+
+    Raises ValueError for a query of too many fields.
+    """
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=QUERY_FIELDS_MAX)
     if query.get("token"):
         return query["token"][0], CredentialSource.QUERY
     kind, _, value = headers.get("authorization", "").partition(" ")

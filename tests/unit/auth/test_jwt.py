@@ -255,12 +255,12 @@ def test_a_key_that_cannot_be_safe_is_refused_at_start(key: str, algorithms: lis
 
 async def test_what_is_minted_is_taken() -> None:
     minted = mint_token(
-        SECRET, user="u-1", tenant="t-1", subscribe=["gift-list:*"], publish=["chat:{room}"], ttl_seconds=60,
+        SECRET, user="u-1", tenant="t-1", subscribe=["gift-list:*"], publish=["chat:{room}"], ttl_seconds=3_600,
         audience="tidings", issuer="https://issuer.example", now=datetime.fromtimestamp(NOW, UTC),
     )  # fmt: skip
     identity = await authenticate(strict(), minted)
     assert identity == Identity(
-        user="u-1", tenant="t-1", expires_at=NOW + 60, subscribe=("gift-list:*",), publish=("chat:{room}",)
+        user="u-1", tenant="t-1", expires_at=NOW + 3_600, subscribe=("gift-list:*",), publish=("chat:{room}",)
     )
     plain = await authenticate(JwtAuthenticator(SECRET), mint_token(SECRET, user="u-2", now=datetime.now(UTC)))
     assert (plain.tenant, plain.subscribe, plain.publish) == (None, None, None)
