@@ -134,6 +134,18 @@ describe("emit", () => {
   });
 });
 
+test("events are typed where their topic's type is registered", () => {
+  live = createTestLive();
+  const gift = { id: "k", name: "A kite" };
+  live.emit("typed-list:1", "ADDED", gift); // registered in types.test.ts
+  live.emit("other:1", "ANYTHING", 5);
+  // @ts-expect-error: a name that is not registered
+  live.emit("typed-list:1", "RENAMED", gift);
+  // @ts-expect-error: a payload of another shape
+  live.emit("typed-list:1", "ADDED", { title: "A kite" });
+  expect(live.cursor("typed-list:1")).toBe("test1-3");
+});
+
 describe("the network", () => {
   test("what is emitted while it is down comes once it is back, once and in order", () => {
     live = createTestLive();
