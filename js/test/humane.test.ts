@@ -88,6 +88,29 @@ describe("the words of the connection", () => {
     ]);
   });
 
+  test("with no transport, but fetching that works: it refreshes, and says so until that fails", async () => {
+    const { world, client, live, restart, status, faces } = watch();
+    live();
+    restart();
+    world.socket.end(1006);
+    for (let turn = 0; turn < 2; turn++) {
+      world.pass(1_000);
+      world.socket.end(1006);
+    }
+    expect(client.status).toMatchObject({ refetching: true, refetchedAt: null });
+    await client.fetch("/api/gifts");
+    expect(status.get()).toMatchObject({
+      state: "refreshing",
+      tone: "neutral",
+      text: "Live updates can't get through. Refreshing every few seconds.",
+      action: "retry",
+    });
+    world.respond = () => new Response("", { status: 502 });
+    await client.fetch("/api/gifts");
+    world.pass(41_000);
+    expect(faces.map(([, state]) => state).slice(-2)).toEqual(["refreshing", "offline"]);
+  });
+
   test("right after coming back to the page there are three seconds", () => {
     const { world, faces, live, restart } = watch();
     live();

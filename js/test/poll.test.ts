@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { SubscribeFrame } from "../src/core/frames.js";
 import type { RawFrame } from "../src/core/machine/values.js";
 import { openPoll } from "../src/core/transports/poll.js";
+import { PollTopics } from "../src/core/transports/poll-topics.js";
 import { event, HttpWorld, subscribe } from "./http-world.js";
 import { World } from "./world.js";
 
@@ -130,6 +131,17 @@ describe("topics that come and go", () => {
     await vi.waitFor(() => expect(all.http.requests).toHaveLength(4));
     expect(all.http.requests[3]?.body.topics).toEqual(names.slice(200));
   });
+});
+
+test("what came back with another position meanwhile is not answered by the old request", () => {
+  const topics = new PollTopics();
+  topics.add([A], { [A]: "k-9" }, 1);
+  const asked = topics.question();
+  topics.remove([A]);
+  topics.add([A], { [A]: "k-3" }, 2);
+  const old = subscribed({ [A]: { cursor: "k-9", recovered: true } });
+  expect(topics.answer(asked, [old, event(A, "k-10")])).toEqual([]);
+  expect(topics.question().since).toEqual({ [A]: "k-3" });
 });
 
 describe("refusals", () => {

@@ -219,6 +219,26 @@ describe("what a query does when it is followed, and when not", () => {
     expect(at.backend.calls).toBeLessThanOrEqual(3);
   });
 
+  test("it polls at once where no transport is left, and stops the moment that one works", async () => {
+    await settledPage();
+    await at.happens(() => at.world.socket.end(1006));
+    for (let turn = 0; turn < 2; turn++) {
+      await at.happens(() => at.world.pass(5_000)); // the client's own clock
+      await at.happens(() => at.world.socket.end(1006));
+    }
+    expect(at.live.status.refetching).toBe(true);
+    at.backend.change({ tell: false });
+    await at.pass(9_000);
+    expect(at.backend.calls).toBe(0);
+    await at.pass(2_000);
+    expect([at.backend.calls, at.shown.at(-1)]).toEqual([1, 1]);
+    await at.happens(() => at.world.pass(10_000));
+    await at.connect();
+    at.backend.calls = 0;
+    await at.pass(60_000);
+    expect(at.backend.calls).toBe(0);
+  });
+
   test("it polls after thirty seconds without a connection, and stops when it is back", async () => {
     await settledPage();
     await at.happens(() => at.world.socket.end(1006));

@@ -62,7 +62,7 @@ export class Client implements Live {
       auth: () => this.#options.auth,
       tell: (effect) => this.#tell(effect),
     });
-    this.#http = new Http(environment, url);
+    this.#http = new Http(environment, url, () => this.#onResponse());
     this.fetch = this.#http.fetch;
     this.#subscribers = new Subscribers((cause, topic) =>
       tell(explain("handler_failed", undefined, topic, cause), "error", this.#options.onError),
@@ -71,6 +71,7 @@ export class Client implements Live {
       state: "idle",
       transport: null,
       refetching: false,
+      refetchedAt: null,
       since: environment.now(),
       everLive: false,
       lastLiveAt: null,
@@ -264,6 +265,7 @@ export class Client implements Live {
       state,
       transport,
       refetching,
+      refetchedAt: refetching ? before.refetchedAt : null,
       since: state === before.state ? before.since : now,
       everLive: before.everLive || state === "live",
       lastLiveAt: state === "live" ? null : wasLive ? now : before.lastLiveAt,
@@ -272,6 +274,17 @@ export class Client implements Live {
       reason,
       code,
     });
+    this.#tellStatus();
+  }
+
+  /** The page can fetch, though no transport works. */
+  #onResponse(): void {
+    if (!this.#status.refetching) return;
+    this.#status = Object.freeze({ ...this.#status, refetchedAt: this.#environment.now() });
+    this.#tellStatus();
+  }
+
+  #tellStatus(): void {
     for (const listener of [...this.#listeners]) {
       try {
         listener(this.#status);

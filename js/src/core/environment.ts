@@ -73,7 +73,7 @@ export function browserEnvironment(
     page: () => ({
       hidden: typeof document !== "undefined" && document.visibilityState === "hidden",
       prerendering: typeof document !== "undefined" && isPrerendering(document),
-      slow: isSlow(),
+      slow: isSlowNetwork(),
     }),
     recall,
     remember,
@@ -118,7 +118,7 @@ function watchPage(tell: (signal: PageSignal) => void): () => void {
   });
   if (isPrerendering(document)) on(document, "prerenderingchange", () => tell("activated"));
   on(networkOf(), "change", () => {
-    tell(isSlow() ? "slow_network" : "fast_network");
+    tell(isSlowNetwork() ? "slow_network" : "fast_network");
     tell(navigator.onLine ? "online" : "offline");
   });
   undo.push(watchSleep(() => tell("thaw")));
@@ -138,7 +138,8 @@ function networkOf(): Network | undefined {
   return (navigator as { connection?: Network }).connection;
 }
 
-function isSlow(): boolean {
+/** What the browser says: slow, or paid by the byte. A hint, where there is one. */
+export function isSlowNetwork(): boolean {
   const network = networkOf();
   return network?.saveData === true || /^(slow-)?2g$/.test(network?.effectiveType ?? "");
 }

@@ -31,7 +31,11 @@ export class Http {
   readonly #url: string;
   readonly #bySignal = new WeakMap<AbortSignal, Readonly<Record<string, string>>>();
 
-  constructor(environment: Environment, url: string) {
+  readonly #answered: () => void;
+
+  /** `answered` is called for each response that the application can use. */
+  constructor(environment: Environment, url: string, answered: () => void) {
+    this.#answered = answered;
     this.#environment = environment;
     this.#url = url;
   }
@@ -42,11 +46,20 @@ export class Http {
     const response = await (this.#isOurs(input)
       ? fetch(input, { ...init, headers: this.#traced(input, init) })
       : fetch(input, init));
-    this.note(response, signal);
+    this.#file(response, signal);
+    if (response.ok) this.#answered();
     return response;
   };
 
   note(
+    response: { readonly headers: { get(name: string): string | null } },
+    signal?: AbortSignal | null,
+  ): Readonly<Record<string, string>> {
+    this.#answered();
+    return this.#file(response, signal);
+  }
+
+  #file(
     response: { readonly headers: { get(name: string): string | null } },
     signal?: AbortSignal | null,
   ): Readonly<Record<string, string>> {

@@ -11,6 +11,7 @@ export type HumaneState =
   | "quiet"
   | "connecting"
   | "reconnecting"
+  | "refreshing"
   | "offline"
   | "action_needed"
   | "back"
@@ -36,6 +37,8 @@ export interface Words {
   live: string;
   connecting: string;
   reconnecting: string;
+  /** No transport works, but fetching does. */
+  refreshing: string;
   offline: string;
   neverLive: string;
   signIn: string;
@@ -49,6 +52,7 @@ export const WORDS: Readonly<Words> = {
   live: "Live",
   connecting: "Connecting…",
   reconnecting: "Reconnecting…",
+  refreshing: "Live updates can't get through. Refreshing every few seconds.",
   offline: "You're offline. Showing what we had at {time}.",
   neverLive: "You're offline. We keep trying.",
   signIn: "Please sign in again to see live updates.",
@@ -64,6 +68,8 @@ const AFTER_RETURN_MS = 3_000;
 const OFFLINE_MS = 10_000;
 const SHOWN_MS = 1_000;
 const BACK_MS = 2_000;
+/** A page that refetches has a response in this time, also on a slow network; else it is offline. */
+const REFRESHED_MS = 40_000;
 
 export interface HumaneOptions {
   quietMs?: number;
@@ -95,6 +101,14 @@ export const ASLEEP: Humane = Object.freeze({
   action: null,
   detail: "",
 });
+
+/** The rest comes and goes too often to be read out. */
+const ANNOUNCED: ReadonlySet<HumaneState> = new Set([
+  "refreshing",
+  "offline",
+  "action_needed",
+  "back",
+]);
 
 type Face = Omit<Humane, "detail">;
 
@@ -210,6 +224,12 @@ export class HumaneStatus {
         text: everLive ? this.#words.live : "",
       };
     }
+    const { refetchedAt } = this.#status;
+    const freshMs = refetchedAt === null ? 0 : refetchedAt + REFRESHED_MS - this.#world.now();
+    if (freshMs > 0) {
+      this.#lookIn(freshMs);
+      return face("refreshing", "neutral", this.#words.refreshing, "retry");
+    }
     if (elapsedMs < OFFLINE_MS) {
       this.#lookIn(OFFLINE_MS - elapsedMs);
       return everLive
@@ -237,7 +257,7 @@ export class HumaneStatus {
 }
 
 function face(state: HumaneState, tone: Tone, text: string, action: Face["action"] = null): Face {
-  const announced = state === "offline" || state === "action_needed" || state === "back";
+  const announced = ANNOUNCED.has(state);
   return { state, show: true, tone, text, action, announcement: announced ? text : "" };
 }
 
@@ -249,6 +269,7 @@ function rank({ state }: Pick<Humane, "state">): number {
     "connecting",
     "paused",
     "reconnecting",
+    "refreshing",
     "offline",
     "action_needed",
   ].indexOf(state);
@@ -259,6 +280,9 @@ function isTrouble({ state }: Status): boolean {
 }
 
 function detailOf({ state, transport, attempt, reason, code }: Status): string {
-  const parts = [state, transport, attempt > 0 ? `attempt ${attempt}` : null, reason, code];
+  // That it is slower than it could be is no warning; it stands here only.
+  const how =
+    transport === null || transport === "websocket" ? state : `${state} (slower connection)`;
+  const parts = [how, transport, attempt > 0 ? `attempt ${attempt}` : null, reason, code];
   return parts.filter((part) => part !== null).join(" · ");
 }

@@ -64,6 +64,8 @@ export interface Status {
   readonly transport: TransportName | null;
   /** No transport is left at the moment: fetch anew now and then what the page shows. */
   readonly refetching: boolean;
+  /** While `refetching`: when a response last came by `live.fetch` or `live.note`, in milliseconds; else null. */
+  readonly refetchedAt: number | null;
   /** When `state` began, in milliseconds. */
   readonly since: number;
   readonly everLive: boolean;

@@ -70,6 +70,7 @@ export class Follower {
   #received = 0;
   #off: () => void = () => {};
   #offCache: () => void = () => {};
+  #offStatus: () => void = () => {};
   #applyTimer: ReturnType<typeof setTimeout> | null = null;
   #run: Run = NO_RUN;
 
@@ -79,6 +80,7 @@ export class Follower {
     this.#layers = layersOf(client, hash);
     this.#positions = new Map(Object.entries(positionsIn(client, hash) ?? {}));
     this.#coalescer = new Coalescer(() => refetchAfter(client, queryKey, hash), { spreadMs });
+    this.#offStatus = options.live.onStatus(() => this.#watchLiveness());
     this.#offCache = client.getQueryCache().subscribe(({ type, query, ...rest }) => {
       const action = "action" in rest ? rest.action : null;
       if (type === "updated" && query.queryHash === hash && action?.type === "success") {
@@ -101,6 +103,7 @@ export class Follower {
   stop(): void {
     this.#off();
     this.#offCache();
+    this.#offStatus();
     this.#coalescer.stop();
     if (this.#applyTimer !== null) clearTimeout(this.#applyTimer);
     this.liveness.stop();
@@ -320,7 +323,12 @@ export class Follower {
   }
 
   #watchLiveness(): void {
-    this.liveness.note(this.#topics.every((topic) => this.#isLive(topic)));
+    if (this.#topics.length === 0) return;
+    const { refetching } = this.#options.live.status;
+    this.liveness.note(
+      this.#topics.every((topic) => this.#isLive(topic)),
+      refetching,
+    );
   }
 
   #isLive(topic: string): boolean {

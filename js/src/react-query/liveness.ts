@@ -28,10 +28,14 @@ export class Liveness {
     };
   }
 
-  note(live: boolean): void {
+  /** `hopeless`: no transport is left, so there is nothing to wait for. */
+  note(live: boolean, hopeless: boolean): void {
     if (live) {
       this.stop();
       this.#set(FOLLOWING);
+    } else if (hopeless) {
+      this.stop();
+      this.#set(POLLING);
     } else {
       if (this.#state === FOLLOWING) this.#set(WAITING);
       this.#timer ??= setTimeout(() => this.#set(POLLING), FALLBACK_AFTER_MS);

@@ -13,6 +13,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { isSlowNetwork } from "../core/environment.js";
 import type { TidingsEvent } from "../core/event.js";
 import type { Live } from "../core/types.js";
 import { useLatest } from "../react/latest.js";
@@ -25,6 +26,8 @@ import { positionsIn } from "./positions.js";
 import { followerOf, holdFollower } from "./registry.js";
 
 const POLL_MS = 10_000;
+const POLL_SLOW_MS = 30_000;
+const pollMs = (): number => (isSlowNetwork() ? POLL_SLOW_MS : POLL_MS);
 
 export interface TopicQueryOptions<TQueryFnData, TError, TData, TQueryKey extends QueryKey>
   extends UseQueryOptions<TQueryFnData, TError, TData, TQueryKey> {
@@ -87,7 +90,7 @@ export function useTopicQuery<
       ? { queryFn: (context) => runWith(live, hash, queryFn, context) }
       : {}),
     ...(known ? { staleTime: Number.POSITIVE_INFINITY } : {}),
-    ...(isOn && followed.fallback ? { refetchInterval: POLL_MS } : {}),
+    ...(isOn && followed.fallback ? { refetchInterval: pollMs } : {}),
   });
 }
 

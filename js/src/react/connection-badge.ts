@@ -23,6 +23,7 @@ const SHAPES: Readonly<Record<HumaneState, string>> = {
   connecting: "◐",
   reconnecting: "◐",
   paused: "◐",
+  refreshing: "◐",
   offline: "▲",
   action_needed: "▲",
 };
