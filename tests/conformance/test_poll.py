@@ -5,54 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import jwt
 import pytest
-from starlette.applications import Starlette
 
+from tests.over_http import ANSWER_SECONDS_MAX, LIST, bearer, publish, server, token
 from tests.schemas import schema
-from tests.servers import serving
 from tests.streams import offsets, streaming
-from tidings import Exclude, Limits, Settings
+from tidings import Exclude, Limits
 from tidings.brokers.memory import MemoryBroker
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.topics import TopicKey
 from tidings.engine.clock import SystemClock
 from tidings.server import Tidings
 
-SECRET = "a secret of more than forty-eight bytes, enough for HS384"
-LIST = "gift-list:1"
-ANSWER_SECONDS_MAX = 5
 QUICK = Limits(heartbeat_seconds=1, silence_seconds=4)  # a poll is held for a heartbeat
 ANSWER = schema("frames", "pollAnswer")
-
-
-def token(**claims: Any) -> str:
-    base = {"sub": "ana", "tenant": "t-1", "exp": time.time() + 600, "subscribe": ["gift-list:*"]}
-    return jwt.encode({**base, **claims}, SECRET)
-
-
-@asynccontextmanager
-async def server(limits: Limits | None = None, **options: Any) -> AsyncIterator[tuple[Tidings, httpx.AsyncClient]]:
-    live, app = Tidings(settings=Settings(secret=SECRET, limits=limits or Limits()), **options), Starlette()
-    live.mount(app)
-    async with serving(app) as address:
-        await live.publish("gift-list:0", "ADDED", entity_id="0")  # else answers warn that nothing ever was
-        headers = {"Authorization": f"Bearer {token()}"}
-        async with httpx.AsyncClient(
-            base_url=f"{address.http}/realtime", headers=headers, timeout=ANSWER_SECONDS_MAX
-        ) as http:
-            yield live, http
-
-
-async def publish(live: Tidings, *entity_ids: str, topic: str = LIST, **options: Any) -> list[str]:
-    return [
-        await live.publish(topic, "UPDATED", entity_id=entity_id, tenant="t-1", **options) for entity_id in entity_ids
-    ]
 
 
 async def poll(http: httpx.AsyncClient, topics: list[str], since: dict[str, str] | None = None, **more: Any) -> Any:
@@ -171,7 +140,8 @@ async def test_nothing_is_lost_doubled_or_reordered_between_two_polls(backlog_by
         async def publishing() -> None:
             for number in range(count):
                 for topic in topics[: 1 + number % 3]:
-                    await publish(live, str(number), topic=topic)
+                    # Of all sizes: a small one may fit where a larger one before it did not.
+                    await publish(live, str(number), topic=topic, payload="x" * (number * 331 % 1_500))
                 if number % 7 == 0:
                     await asyncio.sleep(0.003)
 
@@ -263,7 +233,7 @@ async def test_refused_topics_and_wildcards_are_told_at_once_and_the_rest_is_ans
 async def test_another_tenants_topic_is_another_topic() -> None:
     async with server(QUICK) as (live, http):
         start = await live.cursor(LIST, tenant="t-2")
-        http.headers["Authorization"] = f"Bearer {token(tenant='t-2')}"
+        http.headers.update(bearer(tenant="t-2"))
         asked = asyncio.create_task(poll(http, [LIST], {LIST: start}))
         await held(live)
         await publish(live, "secret")
@@ -300,7 +270,7 @@ async def test_the_right_is_asked_for_at_each_poll_and_remembered_for_a_moment()
         await poll(http, ["wish:1"])
         assert asked == ["1"]
         await poll(http, ["wish:2"])
-        http.headers["Authorization"] = f"Bearer {token(sub='ben')}"
+        http.headers.update(bearer(sub="ben"))
         await poll(http, ["wish:1"])
         assert asked == ["1", "2", "1"], "another topic, and another user, are other questions"
         allowed = False

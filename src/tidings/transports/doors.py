@@ -20,7 +20,6 @@ from tidings.core.errors import BrokerUnavailable, PeerError
 from tidings.engine.node import Node
 from tidings.ports import Authenticator, Authorizer, Clock
 from tidings.settings import Settings
-from tidings.transports.asked import too_many_fields
 from tidings.transports.handshake import Decision, decide
 from tidings.transports.poll import serve_poll
 from tidings.transports.poll_rights import RememberedRights
@@ -156,11 +155,8 @@ class _Door:
 
 
 def _decide(request: Request, settings: Settings) -> Decision:
-    """Raise PeerError ``origin_forbidden``, or ``bad_frame`` for a query that is not read."""
-    try:
-        decision = decide(request.scope, cookie=settings.cookie, allowed_origins=settings.allowed_origins)
-    except ValueError:  # of the query's parser
-        raise too_many_fields() from None
+    """Raise PeerError for a request that may not come in."""
+    decision = decide(request.scope, cookie=settings.cookie, allowed_origins=settings.allowed_origins)
     if decision.fault is not None:
         raise decision.fault
     return decision
