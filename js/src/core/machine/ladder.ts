@@ -2,7 +2,7 @@
  * Which transport: down the ladder when one does not work, and up again as soon as it does.
  *
  * A dial that does not reach `welcome` is a step down, at once. After the last step the page has no transport
- * left: it refetches, and after a pause the ladder is tried from the top. Below the top, the better transports
+ * left: it refetches, and they are tried in turn, from the top on, one after each pause. Below the top, the better transports
  * are tried beside the living one, which stays until another has been welcomed; the positions carry over.
  */
 
@@ -45,9 +45,11 @@ export function afterMiss(m: Context): "next" | "pause" {
   if (m.worked.has(m.transport) && m.misses === 1 && !m.refetching) return "pause";
   m.misses = 0;
   const next = below(m, m.transport);
+  // Where none is left, most likely the server is away: it is asked once a pause, in turn.
+  const pauses = m.refetching || next === null;
   if (next === null) m.refetching = true;
   m.transport = next ?? top(m);
-  return next === null ? "pause" : "next";
+  return pauses ? "pause" : "next";
 }
 
 /** It has been welcomed. Remember it for the session, and look upward from it. */
@@ -55,6 +57,7 @@ export function onWelcomed(m: Context): void {
   const best = m.transport === top(m);
   m.worked.add(m.transport);
   m.misses = 0;
+  const wasLost = m.refetching;
   m.refetching = false;
   // Where the best has worked in this visit, what took its place is a passing trouble.
   if ((best || !m.worked.has(top(m))) && m.transport !== (m.memory ?? top(m))) {
@@ -62,7 +65,8 @@ export function onWelcomed(m: Context): void {
     m.effects.push({ effect: "remember", transport: m.transport });
   }
   if (best) m.climbMs = m.options.climb_ms;
-  else arm(m, "climb", climbWaitMs(m));
+  // After a time without any, the best has not been tried just now.
+  else arm(m, "climb", wasLost ? m.options.backoff_base_ms : climbWaitMs(m));
 }
 
 function climbWaitMs(m: Context): number {

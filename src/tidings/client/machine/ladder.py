@@ -1,8 +1,8 @@
 """Which transport: down the ladder when one does not work, and up again as soon as it does (R16, R17).
 
 A dial that does not reach ``welcome`` is a step down, at once. After the last step no transport is left: data are
-to be refetched, and after a pause the ladder is tried from the top. Below the top, the better transports are tried
-beside the living one, which stays until another has been welcomed; the positions carry over.
+to be refetched, and they are tried in turn, from the top on, one after each pause. Below the top, the better
+transports are tried beside the living one, which stays until another has been welcomed; the positions carry over.
 """
 
 from __future__ import annotations
@@ -49,10 +49,12 @@ def after_miss(m: Context) -> Literal["next", "pause"]:
         return "pause"
     m.misses = 0
     following = _below(m, m.transport)
+    # Where none is left, most likely the server is away: it is asked once a pause, in turn.
+    pauses = m.refetching or following is None
     if following is None:
         m.refetching = True
     m.transport = following or _top(m)
-    return "pause" if following is None else "next"
+    return "pause" if pauses else "next"
 
 
 def on_welcomed(m: Context) -> None:
@@ -60,6 +62,7 @@ def on_welcomed(m: Context) -> None:
     best = m.transport == _top(m)
     m.worked.add(m.transport)
     m.misses = 0
+    was_lost = m.refetching
     m.refetching = False
     # Where the best has worked in this visit, what took its place is a passing trouble.
     if (best or _top(m) not in m.worked) and m.transport != (m.memory or _top(m)):
@@ -68,7 +71,8 @@ def on_welcomed(m: Context) -> None:
     if best:
         m.climb_ms = m.options.climb_ms
     else:
-        m.arm("climb", _climb_wait_ms(m))
+        # After a time without any, the best has not been tried just now.
+        m.arm("climb", m.options.backoff_base_ms if was_lost else _climb_wait_ms(m))
 
 
 def _climb_wait_ms(m: Context) -> float:
