@@ -11,6 +11,8 @@ const timing = query.get('timing');
 
 const options: ConnectOptions = {
   auth: () => query.get('token'),
+  // What is counted here are WebSocket dials; the steps below them have tests of their own.
+  transports: ['websocket'],
   ...(url === null ? {} : { url }),
   ...(attempts === null ? {} : { attemptsLimit: Number(attempts) }),
   ...(timing === null ? {} : { timing: JSON.parse(timing) }),
