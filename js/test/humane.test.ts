@@ -105,9 +105,12 @@ describe("the words of the connection", () => {
       text: "Live updates can't get through. Refreshing every few seconds.",
       action: "retry",
     });
+    const refetchedAt = client.status.refetchedAt;
     world.respond = () => new Response("", { status: 502 });
+    world.pass(1_000);
     await client.fetch("/api/gifts");
-    world.pass(41_000);
+    expect(client.status.refetchedAt).toBe(refetchedAt);
+    world.pass(40_000);
     expect(faces.map(([, state]) => state).slice(-2)).toEqual(["refreshing", "offline"]);
   });
 
