@@ -28,7 +28,7 @@ from tidings.core.frames import (
 )
 from tidings.core.limits import Limits, exceeds
 from tidings.core.requests import SubscribeRequest
-from tidings.core.subscription import State, Subscription
+from tidings.core.subscription import State, Subscription, size_bytes
 from tidings.core.topics import TopicKey, check_topic
 
 if TYPE_CHECKING:
@@ -185,12 +185,20 @@ class Interest:
                 continue
             del self._requests[number]
             effects.append(Send(request.frame()))
+            page_bytes = 0
             for topic in request.answers:
                 subscription = self._subscriptions[topic]
                 if subscription.state is State.READY:
                     page, subscription.first_page = subscription.first_page, ()
-                    effects += self._advance(subscription, page)
+                    page_bytes += size_bytes(page)
+                    # One page for the frame; the topics beyond it take their turns as the sink drains.
+                    later = page and exceeds(page_bytes, self._limits.recovery_page_bytes)
+                    effects += self._read_later(subscription) if later else self._advance(subscription, page)
         return effects
+
+    def _read_later(self, subscription: Subscription) -> list[Effect]:
+        subscription.state = State.CATCHING_UP
+        return [ReadMore(subscription)]
 
     def _advance(self, subscription: Subscription, page: Sequence[Publication]) -> list[Effect]:
         """Send what is due; live it is in the same step when that is all."""
@@ -199,7 +207,7 @@ class Interest:
         subscription.state = State.CATCHING_UP
         if subscription.sent is None:
             return []  # the broker did not answer; the driver goes on trying, and hands in Broken
-        due, whole = subscription.merge(page)
+        due, whole = subscription.merge(page, self._limits.recovery_page_bytes)
         user, session_id = self._session.user, self._session.id
         effects: list[Effect] = [
             Replay(publication)

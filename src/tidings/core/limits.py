@@ -44,7 +44,8 @@ class Limits:
     history_events: int = 1_000  # kept for each topic
     history_seconds: int = 3_600
     recovery_events: int = 1_000  # replayed for one topic; more is told with recovered: false
-    page_events: int = 100  # sent to one connection before its backlog is looked at
+    page_events: int = 100  # missed events sent to one connection before its backlog is looked at
+    page_bytes: int = 262_144  # the same in bytes: a recovery must never fill the backlog by itself
     idempotency_seconds: int = 600
 
     # Time.
@@ -69,6 +70,13 @@ class Limits:
                 "limit frame_bytes must be at least payload_bytes, or no client can publish the largest payload; "
                 f"they are {self.frame_bytes} and {self.payload_bytes}"
             )
+
+    @property
+    def recovery_page_bytes(self) -> int:
+        """What one page of missed events may hold: never so much that it fills the backlog by itself."""
+        if not self.backlog_bytes:
+            return self.page_bytes
+        return min(self.page_bytes or self.backlog_bytes, self.backlog_bytes // 4)
 
     def without_rates(self) -> Limits:
         """The same sizes and times with every bound of rate and count lifted, for load tests."""

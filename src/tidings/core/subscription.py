@@ -102,12 +102,12 @@ class Subscription:
         if exceeds(self._held_bytes, bytes_max):
             self.start_holding(publication.cursor)
 
-    def merge(self, page: Sequence[Publication]) -> tuple[list[Publication], bool]:
+    def merge(self, page: Sequence[Publication], bytes_max: int) -> tuple[list[Publication], bool]:
         """Put a page of history and what is held together, after what was sent.
 
         Returns what is to be sent now, in order, and whether that is all there is: then nothing is held any
         more and the caller makes the subscription live in the same step. When not, history is read again
-        from ``sent``.
+        from ``sent``; so too where both together are more than ``bytes_max``.
         """
         assert self.sent is not None, "merge comes after the start is known"
         due = [publication for publication in page if publication.cursor.offset > self.sent.offset]
@@ -115,8 +115,10 @@ class Subscription:
         whole = self.held_after.epoch == sent.epoch and sent.offset >= self.held_after.offset
         if whole:
             held = [publication for publication in self._held or () if publication.cursor.offset > sent.offset]
-            due += held
-            sent = held[-1].cursor if held else sent
+            whole = not held or not exceeds(size_bytes(due) + size_bytes(held), bytes_max)
+            if whole:
+                due += held
+                sent = held[-1].cursor if held else sent
         self.sent = sent
         return due, whole
 
@@ -136,3 +138,8 @@ class Subscription:
         self._held = None
         self._held_after = None
         self._held_bytes = 0
+
+
+def size_bytes(publications: Sequence[Publication]) -> int:
+    """How much they are on the wire, near enough."""
+    return sum(len(publication.body) for publication in publications)

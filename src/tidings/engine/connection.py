@@ -173,9 +173,7 @@ class Connection:
     async def _working(self) -> None:
         """One effect after the other: the frames of a client take effect in the order in which they came."""
         while self._work:
-            if self._room is not None and not exceeds(len(self._work), self._services.limits.waiting_frames // 2):
-                self._room.set()
-                self._room = None
+            self._make_room(self._services.limits.waiting_frames // 2)
             effect = self._work[0]
             if isinstance(effect, e.Attach):
                 await self._attach_together()
@@ -184,6 +182,13 @@ class Connection:
                 self.take(await _AWAIT[type(effect)](self, effect))
             finally:
                 self._work.popleft()
+        self._make_room(0)
+
+    def _make_room(self, bound: int) -> None:
+        """Let the transport read on, once little work is left."""
+        if self._room is not None and len(self._work) <= bound:
+            self._room.set()
+            self._room = None
 
     async def _attach_together(self) -> None:
         """The topics of one frame are attached side by side, not one round trip after the other."""

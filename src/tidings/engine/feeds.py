@@ -20,7 +20,7 @@ from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Publication
 from tidings.core.hub import Hub, Walk
 from tidings.core.inputs import Attached, Broken, PageRead
-from tidings.core.limits import Limits
+from tidings.core.limits import Limits, exceeds
 from tidings.core.recovery import judge
 from tidings.core.subscription import State, Subscription
 from tidings.core.topics import TopicKey, is_wildcard
@@ -107,8 +107,9 @@ class Feeds:
         if subscription.gone() or reason is not None:
             start = None if subscription.gone() else subscription.held_after
             return Attached(subscription, start, reason)
-        await self._bring_up(feed, effect.since, history.publications)
-        return Attached(subscription, effect.since, None, history.publications)
+        page = self._page(history.publications)
+        await self._bring_up(feed, effect.since, page)
+        return Attached(subscription, effect.since, None, page)
 
     async def read_more(self, subscription: Subscription) -> PageRead | Broken:
         """The next page of what a subscription missed, or why there is none. Waits out a broker that is down."""
@@ -136,8 +137,9 @@ class Feeds:
                 reason = UnrecoveredReason.UNAVAILABLE
             if reason is not None:
                 return Broken(subscription, subscription.held_after, reason)
-            await self._bring_up(feed, subscription.sent, history.publications)
-            return PageRead(subscription, history.publications)
+            page = self._page(history.publications)
+            await self._bring_up(feed, subscription.sent, page)
+            return PageRead(subscription, page)
         return PageRead(subscription, ())
 
     def completed(self, key: TopicKey) -> Cursor | None:
@@ -232,6 +234,15 @@ class Feeds:
             oldest, _ = self._passive.popitem(last=False)
             del self._feeds[oldest]
         return feed
+
+    def _page(self, publications: tuple[Publication, ...]) -> tuple[Publication, ...]:
+        """As many as one page may hold, and one at least."""
+        page_bytes = 0
+        for count, publication in enumerate(publications):
+            page_bytes += len(publication.body)
+            if count and exceeds(page_bytes, self._limits.recovery_page_bytes):
+                return publications[:count]
+        return publications
 
     async def _bring_up(self, feed: Feed, since: Cursor, publications: tuple[Publication, ...]) -> None:
         """Let the feed accept what history already has: a subscription is never ahead of its feed."""

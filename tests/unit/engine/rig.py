@@ -136,9 +136,10 @@ class Rig:
         return Client(self.node, token=token, **options)
 
     async def publish(
-        self, topic: str, number: int = 0, *, tenant: str | None = None, exclude: Exclude | None = None
+        self, topic: str, number: int = 0, *, tenant: str | None = None, exclude: Exclude | None = None, note: str = ""
     ) -> str:
-        draft = draft_from({"topic": topic, "event": "UPDATED", "data": {"entity_id": "e", "payload": number}})
+        payload = {"n": number, "note": note} if note else number
+        draft = draft_from({"topic": topic, "event": "UPDATED", "data": {"entity_id": "e", "payload": payload}})
         return str((await self.node.publisher.publish(draft, tenant=tenant, exclude=exclude)).cursor)
 
     async def settle(self, turns: int = 200) -> None:

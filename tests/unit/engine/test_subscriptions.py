@@ -251,6 +251,41 @@ def test_missed_events_go_out_in_pages_as_the_sink_drains() -> None:
     on_node(test, limits=Limits(page_events=10))
 
 
+def test_large_events_are_paged_by_their_bytes_and_several_topics_take_turns() -> None:
+    async def test(rig: Rig) -> None:
+        topics = [f"gift-list:{number}" for number in range(4)]
+        since = {topic: await rig.publish(topic, 0) for topic in topics}
+        for number in range(1, 21):
+            for topic in topics:
+                await rig.publish(topic, number, note="x" * 900)
+        client = rig.client()
+        client.sink.drain = asyncio.Event()
+        await subscribed(client, *topics, since=since)
+        await rig.settle()
+        assert 1 <= len(client.of(None)) <= 5, "one page of 4,000 bytes, while the reader is slow"
+        client.sink.drain.set()
+        await client.until(lambda: len(client.of(None)) == 80)
+        for topic in topics:
+            assert [f["data"]["payload"]["n"] for f in client.of(None) if f["topic"] == topic] == list(range(1, 21))
+        await rig.publish(topics[0], 21)
+        await client.until(lambda: len(client.of(None)) == 81)
+
+    on_node(test, limits=Limits(page_bytes=4_000))
+
+
+def test_a_transport_that_waits_for_room_reads_on() -> None:
+    async def test(rig: Rig) -> None:
+        client = rig.client()
+        await client.until(lambda: client.of("welcome"))
+        client.send(type="subscribe", topics=[LIST, "gift-list:2"], id=1)
+        client.send(type="subscribe", topics=["gift-list:3", "gift-list:4"], id=2)
+        async with asyncio.timeout(5):
+            await client.connection.caught_up()
+        await client.answer(2)
+
+    on_node(test, limits=Limits(waiting_frames=1))
+
+
 def test_a_stream_that_breaks_is_told_to_those_who_are_live() -> None:
     async def test(rig: Rig) -> None:
         client = rig.client()
