@@ -47,11 +47,6 @@ class Interest:
         self._requests: dict[int, SubscribeRequest] = {}
         self._request_count = 0
 
-    @property
-    def topics(self) -> list[str]:
-        """The topics that are held, whatever their state."""
-        return list(self._subscriptions)
-
     def holds(self, topic: str) -> bool:
         """Whether publications of the topic reach the session by its name."""
         subscription = self._subscriptions.get(topic)

@@ -174,6 +174,10 @@ class Feed:
             if self._clock.monotonic() >= until:
                 asyncio.get_running_loop().call_soon(self._go_on)
                 return False
+        return self._served(walk)
+
+    def _served(self, walk: Walk) -> bool:
+        """Everybody has been served."""
         self._walk = None
         self.completed = self._position
         if walk.failed:
@@ -219,11 +223,7 @@ class Feed:
         assert walk is not None
         if not walk.step(SLICE_LISTENERS):
             return False
-        self._walk = None
-        self.completed = self._position
-        if walk.failed:
-            self._owner.failed(walk)
-        return True
+        return self._served(walk)
 
     def _wake(self) -> None:
         still: list[tuple[Cursor, asyncio.Future[None]]] = []
