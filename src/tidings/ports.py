@@ -16,6 +16,7 @@ from tidings.core.cursor import Cursor
 from tidings.core.events import Exclude, Publication
 from tidings.core.framing import Framed
 from tidings.core.identity import Identity
+from tidings.core.numbering import Numbered
 from tidings.core.recovery import History
 from tidings.core.topics import TopicKey
 
@@ -61,12 +62,21 @@ class Broker(Protocol):
         ...
 
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
         """Store the event at the next offset, then tell every node that joined the key.
 
         One atomic step with the idempotency key, which holds per topic key for ``idempotency_seconds``, apart
         from history (trimming spares it): a repeat stores nothing and answers the first cursor.
+        ``numbered`` events follow one another by ``core.numbering.place``, in the same atomic step and as long as
+        the topic lives: a repeat answers the first cursor, a new epoch drops the history and goes on counting
+        offsets, and OutOfSequence is raised for the rest. Calls of one caller are taken in the order of the calls.
         Raises BrokerUnavailable; the event may then be stored or not, and a repeat with the same key is safe.
         """
         ...

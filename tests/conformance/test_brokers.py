@@ -15,6 +15,7 @@ from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude
 from tidings.core.limits import Limits
+from tidings.core.numbering import LastNumber, Numbered
 from tidings.core.recovery import History
 from tidings.core.topics import TopicKey
 from tidings.ports import Stored
@@ -41,42 +42,137 @@ class Faulty(MemoryBroker):
 
 class _SharesTenants(Faulty):
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
         return await super().publish(
-            TopicKey(None, f"x:{key.tenant}_{key.topic}"), body, exclude=exclude, idempotency_key=idempotency_key
+            TopicKey(None, f"x:{key.tenant}_{key.topic}"),
+            body,
+            exclude=exclude,
+            idempotency_key=idempotency_key,
+            numbered=numbered,
         )
 
 
 class _LosesExclude(Faulty):
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
-        return await super().publish(key, body, idempotency_key=idempotency_key)
+        return await super().publish(key, body, idempotency_key=idempotency_key, numbered=numbered)
 
 
 class _ForgetsIdempotency(Faulty):
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
-        return await super().publish(key, body, exclude=exclude)
+        return await super().publish(key, body, exclude=exclude, numbered=numbered)
 
 
 class _KeysOfAllTenantsTogether(Faulty):
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
         if idempotency_key is not None and key.tenant is not None:
             key = TopicKey(None, key.topic)
-        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key)
+        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
 
 
 class _LeavesAHole(Faulty):
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
         self._topic(key, 0).offset += 1
-        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key)
+        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
+
+
+class _ForgetsNumbers(Faulty):
+    async def publish(
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
+    ) -> Stored:
+        numbered = None
+        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
+
+
+class _IgnoresTokens(Faulty):
+    async def publish(
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
+    ) -> Stored:
+        if numbered is not None:
+            numbered = numbered._replace(token="")
+        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
+
+
+class _SharesSources(Faulty):
+    async def publish(
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
+    ) -> Stored:
+        if numbered is not None:
+            numbered = numbered._replace(source="")
+        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
+
+
+class _BeginsAfreshInTheOldEpoch(Faulty):
+    async def publish(
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
+    ) -> Stored:
+        topic = self._topic(key, 0)
+        if numbered is not None and numbered.afresh and numbered.source in topic.numbers:
+            topic.numbers[numbered.source] = LastNumber(numbered.number - 1, "", topic.offset)
+            numbered = numbered._replace(afresh=False)
+        return await super().publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
 
 
 class _ForgetsWildcards(Faulty):
@@ -118,6 +214,10 @@ FAULTY: list[Callable[[Limits, FakeClock], Faulty]] = [
     _ForgetsIdempotency,
     _KeysOfAllTenantsTogether,
     _LeavesAHole,
+    _ForgetsNumbers,
+    _IgnoresTokens,
+    _SharesSources,
+    _BeginsAfreshInTheOldEpoch,
     _ForgetsWildcards,
     _NeverLeaves,
     _IgnoresTheLimit,

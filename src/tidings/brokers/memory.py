@@ -17,6 +17,7 @@ from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude, Publication
 from tidings.core.limits import Limits, exceeds
+from tidings.core.numbering import LastNumber, Numbered, Place, place
 from tidings.core.recovery import History
 from tidings.core.topics import TopicKey
 from tidings.ports import Clock, Receiver, Stored
@@ -45,13 +46,14 @@ class _Known(NamedTuple):
 class _Topic:
     """One topic's life: its epoch, its newest offset, the events that are kept, and the keys that are known."""
 
-    __slots__ = ("dropped_by", "epoch", "kept", "known", "offset", "used_at")
+    __slots__ = ("dropped_by", "epoch", "kept", "known", "numbers", "offset", "used_at")
 
     def __init__(self, epoch: str, now: float) -> None:
         self.epoch = epoch
         self.offset = 0
         self.kept: deque[_Kept] = deque()
         self.known: dict[str, _Known] = {}  # in the order of storing, so the oldest stand first
+        self.numbers: dict[str, LastNumber] = {}  # by source
         self.dropped_by: Literal["trimmed", "expired"] = "trimmed"
         self.used_at = now
 
@@ -74,6 +76,11 @@ class _Topic:
             if not too_many and not _is_older(known[oldest].stored_at, limits.idempotency_seconds, now):
                 break
             del known[oldest]
+
+    def begin_afresh(self, epoch: str) -> None:
+        """A new life that goes on counting: who stands in the old one is told."""
+        self.epoch = epoch
+        self.kept.clear()
 
     def since(self, cursor: Cursor, limit: int) -> tuple[Publication, ...]:
         """The kept events after the cursor; none where it is of another life or above the head."""
@@ -117,9 +124,15 @@ class MemoryBroker:
         self._joined.clear()
 
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
-        """Store, then tell. Raises BrokerUnavailable after ``close``."""
+        """Store, then tell. Raises BrokerUnavailable after ``close``, and OutOfSequence."""
         now = self._clock.monotonic()
         topic = self._topic(key, now)
         topic.forget(self._limits, now)
@@ -127,6 +140,14 @@ class MemoryBroker:
             known = topic.known.get(idempotency_key)
             if known is not None:
                 return Stored(known.cursor, repeated=True)
+        if numbered is not None:
+            last = topic.numbers.get(numbered.source)
+            where = place(numbered, last)
+            if where is Place.REPEAT and last is not None:
+                return Stored(Cursor(topic.epoch, last.offset), repeated=True)
+            if where is Place.AFRESH:
+                topic.begin_afresh(self._new_epoch())
+            topic.numbers[numbered.source] = LastNumber(numbered.number, numbered.token, topic.offset + 1)
         topic.offset += 1
         publication = Publication(key, topic.head, body, exclude)
         topic.kept.append(_Kept(now, publication))

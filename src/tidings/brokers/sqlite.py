@@ -23,6 +23,7 @@ from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude, Publication
 from tidings.core.limits import Limits
+from tidings.core.numbering import Numbered
 from tidings.core.recovery import History
 from tidings.core.topics import TopicKey
 from tidings.ports import Clock, Receiver, Stored
@@ -97,13 +98,19 @@ class SQLiteBroker:
         await self._stop()
 
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
-        """Store, together with all that waits, and tell every process. Raises BrokerUnavailable."""
+        """Store, together with all that waits, and tell every process. Raises BrokerUnavailable and OutOfSequence."""
         writer, loop = self._running(self._writer)
         answer: asyncio.Future[Stored] = loop.create_future()
         known_by = None if idempotency_key is None else to_bytes(idempotency_key)
-        writer.ask(Publish(StoredKey.of(key), body, exclude, known_by, answer))
+        writer.ask(Publish(StoredKey.of(key), body, exclude, known_by, numbered, answer))
         return await self._answered(answer)
 
     async def join(self, key: TopicKey) -> None:

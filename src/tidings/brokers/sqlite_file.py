@@ -20,7 +20,7 @@ from tidings.settings import ConfigurationError, describe
 
 _T = TypeVar("_T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = int.from_bytes(b"Tidg")  # says whose file it is, to us and to the command `file`
 BUSY_SLICE_SECONDS = 0.01  # SQLite polls a lock ever more rarely, so we ask anew: short waits, and none starves
 BUSY_SECONDS_MAX = 5.0  # how long a foreign lock is waited for
@@ -59,6 +59,20 @@ CREATE TABLE idempotency (
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_by_age ON idempotency (stored_at);
 """
+
+# What each version added, so that a file of an older one is brought up.
+_ADDED = {
+    2: """
+CREATE TABLE numbers (  -- the last number of each outbox on each topic
+    topic_id INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (topic_id, source)
+) WITHOUT ROWID;
+""",
+}
 
 
 def path_from_url(url: str) -> Path:
@@ -118,7 +132,7 @@ class Database:
         if self.path.exists():
             # Locked now: whoever starts will wait, and look again.
             with suppress(sqlite3.OperationalError), closing(connect(self.path)) as connection:
-                self._is_prepared(connection)
+                self._version(connection)
 
     def open(self, stopping: threading.Event) -> sqlite3.Connection:
         """A connection to the tables, which are made where there are none.
@@ -156,28 +170,30 @@ class Database:
         return status.st_dev, status.st_ino
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        prepared = self._is_prepared(connection)
+        version = self._version(connection)
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise self._wrong(f"{self.path} is on a file system without shared memory; take one on a local disk")
         connection.execute("PRAGMA synchronous = FULL")  # on the disk before it is answered
         connection.execute("PRAGMA fullfsync = ON")  # macOS: else the disk's own cache may lose it
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES_MAX}")
-        if prepared:
+        if version == SCHEMA_VERSION:
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not self._is_prepared(connection):  # another process may have been first
-                for statement in _SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            version = self._version(connection)  # another process may have been first
+            missing = [] if version else [_SCHEMA]
+            missing += [added for since, added in _ADDED.items() if since > max(version, 1)]
+            for statement in "".join(missing).split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         finally:
             roll_back(connection)
 
-    def _is_prepared(self, connection: sqlite3.Connection) -> bool:
-        """Whether our tables are there; raises ConfigurationError where something else is."""
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """Of our tables, 0 where there are none; raises ConfigurationError where something else is."""
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -187,15 +203,15 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise self._wrong(f"{self.path} cannot be used: {error}") from None
         if (application, version, tables) == (0, 0, 0):
-            return False
+            return 0
         if application != APPLICATION_ID:
             raise self._wrong(f"{self.path} holds another application's data; give Tidings a file of its own")
-        if version != SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             raise self._wrong(
                 f"{self.path} has schema version {version}, and this Tidings knows {SCHEMA_VERSION}; "
                 "update Tidings, or name another file"
             )
-        return True
+        return int(version)
 
     def _wrong(self, why: str) -> ConfigurationError:
         return ConfigurationError(f"{describe('broker')}: {why}")

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from tidings.core.cursor import Cursor
 from tidings.core.events import Exclude
 from tidings.core.limits import Limits
+from tidings.core.numbering import LastNumber, Numbered, Place, place
 from tidings.core.topics import TopicKey
 from tidings.ports import Stored
 
@@ -90,13 +91,25 @@ class Ledger:
         self._new_epoch = new_epoch
         self._topics: dict[StoredKey, _Topic] = {}
 
-    def publish(self, key: StoredKey, body: bytes, exclude: Exclude | None, idempotency_key: bytes | None) -> Stored:
-        """Give the event the next place of its topic, unless its key is known."""
+    def publish(
+        self,
+        key: StoredKey,
+        body: bytes,
+        exclude: Exclude | None,
+        idempotency_key: bytes | None,
+        *,
+        numbered: Numbered | None = None,
+    ) -> Stored:
+        """Give the event the next place of its topic, unless its key or its number is known. Raises OutOfSequence."""
         topic = self._topic(key)
         if idempotency_key is not None:
             known = self._known(topic, idempotency_key)
             if known is not None:
                 return Stored(Cursor(topic.epoch, known), repeated=True)
+        if numbered is not None:
+            repeated = self._number(topic, numbered)
+            if repeated is not None:
+                return Stored(Cursor(topic.epoch, repeated), repeated=True)
         topic.newest += 1
         topic.stored_count += 1
         user = exclude.user if exclude is not None else None
@@ -169,6 +182,29 @@ class Ledger:
         self._topics[key] = topic
         return topic
 
+    def _number(self, topic: _Topic, numbered: Numbered) -> int | None:
+        """Take the number, or answer the offset that its event has got before. Raises OutOfSequence."""
+        row = self._connection.execute(
+            "SELECT number, token, position FROM numbers WHERE topic_id = ? AND source = ?", (topic.id, numbered.source)
+        ).fetchone()
+        last = None if row is None else LastNumber(*row)
+        where = place(numbered, last)
+        if where is Place.REPEAT and last is not None:
+            return last.offset
+        if where is Place.AFRESH:
+            self._begin_afresh(topic)
+        self._connection.execute(
+            "REPLACE INTO numbers (topic_id, source, number, token, position) VALUES (?, ?, ?, ?, ?)",
+            (topic.id, numbered.source, numbered.number, numbered.token, topic.newest + 1),
+        )
+        return None
+
+    def _begin_afresh(self, topic: _Topic) -> None:
+        """A new life that goes on counting. The old one's events go: readers would take them for the new one's."""
+        topic.epoch = self._new_epoch()
+        self._connection.execute("UPDATE topics SET epoch = ? WHERE id = ?", (topic.epoch, topic.id))
+        self._connection.execute("DELETE FROM events WHERE topic_id = ?", (topic.id,))
+
     def _known(self, topic: _Topic, idempotency_key: bytes) -> int | None:
         """The offset that a key has been answered with, while the key holds."""
         row = self._connection.execute(
@@ -227,6 +263,7 @@ class Ledger:
             if in_use:
                 self._connection.execute("UPDATE topics SET used_at = ? WHERE id = ?", (self._now, topic_id))
             else:
+                self._connection.execute("DELETE FROM numbers WHERE topic_id = ?", (topic_id,))
                 self._connection.execute("DELETE FROM topics WHERE id = ?", (topic_id,))
 
 

@@ -18,6 +18,7 @@ from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude
 from tidings.core.limits import Limits
+from tidings.core.numbering import Numbered, OutOfSequence
 from tidings.ports import Clock, Stored
 
 log = logging.getLogger("tidings.sqlite")
@@ -34,6 +35,7 @@ class Publish:
     body: bytes
     exclude: Exclude | None
     idempotency_key: bytes | None
+    numbered: Numbered | None
     answer: asyncio.Future[Stored]
 
 
@@ -129,8 +131,8 @@ class Writer(Worker):
             stored_count = 0
             for request in requests:
                 if isinstance(request, Publish):
-                    stored = ledger.publish(request.key, request.body, request.exclude, request.idempotency_key)
-                    stored_count += not stored.repeated
+                    stored = _publish(ledger, request)
+                    stored_count += isinstance(stored, Stored) and not stored.repeated
                     results.append(stored)
                 else:
                     results.append(ledger.head(request.key))
@@ -150,3 +152,13 @@ class Writer(Worker):
         self._is_failing = True
         advice = "; a repeat with the same idempotency key is safe"
         self.answer((request.answer, unavailable(error, "store the event", advice)) for request in requests)
+
+
+def _publish(ledger: Ledger, request: Publish) -> Stored | OutOfSequence:
+    """The answer; one that is refused leaves the others of the transaction as they are."""
+    try:
+        return ledger.publish(
+            request.key, request.body, request.exclude, request.idempotency_key, numbered=request.numbered
+        )
+    except OutOfSequence as refusal:
+        return refusal

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from tidings.core.limits import Limits
 from tidings.ports import Broker
+from tidings.testing import broker_number_rules as number_rules
 from tidings.testing import broker_rules as rules
 from tidings.testing.broker_rig import BrokerMaker
 
@@ -58,6 +59,15 @@ BROKER_CHECKS: tuple[BrokerCheck, ...] = tuple(
         rules.idempotency_keys_belong_to_one_topic_of_one_tenant,
         rules.trimming_spares_idempotency_keys,
         rules.idempotency_keys_end,
+        number_rules.numbered_events_follow_one_another,
+        number_rules.a_repeated_number_stores_nothing,
+        number_rules.a_number_out_of_sequence_is_refused,
+        number_rules.a_known_number_with_another_token_is_refused,
+        number_rules.an_unknown_source_begins_at_any_number,
+        number_rules.a_fresh_beginning_is_told,
+        number_rules.numbers_belong_to_one_source_on_one_topic,
+        number_rules.numbers_are_apart_from_offsets,
+        number_rules.one_number_sent_twice_at_once_is_one_event,
         rules.only_joined_topics_are_told,
         rules.a_wildcard_hears_its_type_alone,
         rules.keys_never_meet,

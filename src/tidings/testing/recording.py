@@ -11,6 +11,7 @@ import msgspec
 
 from tidings.core.cursor import Cursor
 from tidings.core.events import Event, Exclude, splice_cursor
+from tidings.core.numbering import Numbered
 from tidings.core.topics import TopicKey
 from tidings.ports import Broker, Stored
 
@@ -63,9 +64,17 @@ class _Noting:
         self._notes = notes
 
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
-        stored = await self._broker.publish(key, body, exclude=exclude, idempotency_key=idempotency_key)
+        stored = await self._broker.publish(
+            key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered
+        )
         event = msgspec.json.decode(splice_cursor(body, stored.cursor), type=Event)
         self._notes.append(
             Published(
