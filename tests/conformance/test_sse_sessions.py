@@ -40,9 +40,9 @@ async def test_frames_that_are_none_and_sessions_that_are_not_ours() -> None:
         ping = {"type": "ping", "id": 1}
         big = {"type": "subscribe", "topics": ["x" * 140_000]}
         table: list[tuple[int, str, str, dict[str, Any]]] = [
-            (404, "forbidden", "/session/nobody", {"json": ping}),
-            (404, "forbidden", path, {"json": ping, "headers": bearer(sub="ben")}),
-            (404, "forbidden", path, {"json": ping, "headers": bearer(tenant="t-2")}),
+            (404, "unknown_session", "/session/nobody", {"json": ping}),
+            (404, "unknown_session", path, {"json": ping, "headers": bearer(sub="ben")}),
+            (404, "unknown_session", path, {"json": ping, "headers": bearer(tenant="t-2")}),
             (401, "unauthorized", path, {"json": ping, "headers": {"Authorization": "Bearer rubbish"}}),
             (401, "unauthorized", path, {"json": ping, "headers": {"Authorization": ""}}),
             (403, "origin_forbidden", path, {"json": ping, "headers": {"Origin": "https://evil.example"}}),

@@ -24,6 +24,7 @@ export const ErrorCode = {
   ORIGIN_FORBIDDEN: "origin_forbidden",
   FORBIDDEN: "forbidden",
   UNAVAILABLE: "unavailable",
+  UNKNOWN_SESSION: "unknown_session",
   UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
   BODY_TOO_LARGE: "body_too_large",
   INTERNAL: "internal",
@@ -91,6 +92,7 @@ export const errorRetry: ReadonlyMap<string, Retry> = new Map<string, Retry>([
   ["origin_forbidden", "never"],
   ["forbidden", "never"],
   ["unavailable", "backoff"],
+  ["unknown_session", "now"],
   ["unsupported_media_type", "never"],
   ["body_too_large", "never"],
   ["internal", "backoff"],
@@ -116,6 +118,7 @@ export const errorFault: ReadonlyMap<string, Fault> = new Map<string, Fault>([
   ["origin_forbidden", "client"],
   ["forbidden", "client"],
   ["unavailable", "server"],
+  ["unknown_session", "client"],
   ["unsupported_media_type", "publisher"],
   ["body_too_large", "publisher"],
   ["internal", "server"],
@@ -167,6 +170,10 @@ export const errorSentence: ReadonlyMap<string, string> = new Map<string, string
   [
     "unavailable",
     "The broker could not be reached, and whether the event was stored is unknown; try again with the same idempotency key.",
+  ],
+  [
+    "unknown_session",
+    "No stream of yours has this session here; open a new stream with all your positions.",
   ],
   [
     "unsupported_media_type",

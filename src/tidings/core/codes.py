@@ -35,6 +35,7 @@ class ErrorCode(StrEnum):
     ORIGIN_FORBIDDEN = "origin_forbidden"
     FORBIDDEN = "forbidden"
     UNAVAILABLE = "unavailable"
+    UNKNOWN_SESSION = "unknown_session"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     BODY_TOO_LARGE = "body_too_large"
     INTERNAL = "internal"
@@ -153,6 +154,7 @@ _ERRORS: dict[ErrorCode, ErrorTraits] = {
     ErrorCode.ORIGIN_FORBIDDEN: ErrorTraits("Pages of this origin may not connect; add it to the server's allowed origins.", "client", "never"),
     ErrorCode.FORBIDDEN: ErrorTraits("These credentials do not allow it; ask for the right, or use other credentials.", "client", "never"),
     ErrorCode.UNAVAILABLE: ErrorTraits("The broker could not be reached, and whether the event was stored is unknown; try again with the same idempotency key.", "server", "backoff"),
+    ErrorCode.UNKNOWN_SESSION: ErrorTraits("No stream of yours has this session here; open a new stream with all your positions.", "client", "now"),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorTraits("The body's content type is not supported; send application/json or application/x-ndjson.", "publisher", "never"),
     ErrorCode.BODY_TOO_LARGE: ErrorTraits("The request's body is larger than the limit; send fewer events at once.", "publisher", "never"),
     ErrorCode.INTERNAL: ErrorTraits("The server failed at this request, and has logged why; try again later.", "server", "backoff"),

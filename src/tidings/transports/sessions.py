@@ -27,7 +27,7 @@ class UnknownSession(PeerError):
 
     def __init__(self) -> None:
         super().__init__(
-            ErrorCode.FORBIDDEN,
+            ErrorCode.UNKNOWN_SESSION,
             "No stream of yours has this session here; open a new stream with all your positions.",
         )
 
