@@ -10,7 +10,7 @@ import pytest
 
 from tests.clients.python_rig import LIST, KeptBroker, Reader, server, subscribed, token
 from tidings.client import ConnectionEnded, Gap, PublishFailed, TopicDenied, connect
-from tidings.client.link import websocket_url
+from tidings.client.addresses import parse_address
 from tidings.core.errors import UsageError
 from tidings.core.limits import Limits
 from tidings.engine.clock import SystemClock
@@ -195,7 +195,7 @@ async def test_nothing_is_left_running() -> None:
     ],
 )
 def test_addresses(url: str, address: str) -> None:
-    assert websocket_url(url) == address
+    assert parse_address(url).websocket == address
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://a.example", "https://"])

@@ -4,13 +4,16 @@
         async for event in live.subscribe("gift-list:123"):
             print(event.event, event.payload)
 
-``machine`` holds what the protocol means, without I/O; ``link`` is one WebSocket, ``stream``
-the events on their way to one loop; ``live`` joins them.
-It sees the core and nothing else of the server.
+``machine`` holds what the protocol means, without I/O; ``transports`` has one connection each, over WebSocket, event
+streams and polls; ``driver`` does what the machine says; ``stream`` has the events on their way to one loop, and
+``live`` is what the application holds. It sees the core and nothing else of the server.
 """
 
+from tidings.client.driver import Auth
 from tidings.client.errors import ConnectionEnded, PublishFailed, TopicDenied
-from tidings.client.live import Auth, Live, Status, connect
+from tidings.client.live import Live, connect
+from tidings.client.responses import Mutation
+from tidings.client.status import Status
 from tidings.client.stream import Gap
 from tidings.core.events import Event, EventData
 
@@ -21,6 +24,7 @@ __all__ = [
     "EventData",
     "Gap",
     "Live",
+    "Mutation",
     "PublishFailed",
     "Status",
     "TopicDenied",

@@ -5,15 +5,26 @@ A frame that is larger than the server takes costs the connection, and would aga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from tidings.client.errors import TopicDenied
-from tidings.core.errors import PeerError, PublishError
+from tidings.core.errors import PeerError, PublishError, UsageError
 from tidings.core.events import draft_from, encode_body
 from tidings.core.limits import Limits
 from tidings.core.topics import check_topic
+
+
+def check_transports(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Raise UsageError unless these are transports, each once."""
+    chosen = (names,) if isinstance(names, str) else tuple(names)
+    if not chosen or not set(chosen) <= set(known) or len(set(chosen)) < len(chosen):
+        raise UsageError(
+            f"transports must be some of {', '.join(known)}, each once; they are {', '.join(chosen) or 'none'}"
+        )
+    return chosen
 
 
 def check_subscribable(topic: str) -> None:

@@ -3,82 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-import random
 import secrets
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from tidings.client.checks import check_subscribable, plain_event
+from tidings.client.addresses import Address, parse_address
+from tidings.client.checks import check_subscribable, check_transports, plain_event
+from tidings.client.driver import Auth, Driver
 from tidings.client.errors import OUTAGES, ConnectionEnded, PublishFailed, TopicDenied, sentence
-from tidings.client.link import Link, websocket_url
-from tidings.client.machine import Effect, Machine, Options
+from tidings.client.machine import Effect, Options
+from tidings.client.refetching import Refetching
+from tidings.client.responses import HEADER, Answered, Mutation, new_mutation, parse_cursors
+from tidings.client.status import ENDED, Status, StatusBoard
 from tidings.client.stream import Gap, Stream
 from tidings.core.errors import UsageError
 from tidings.core.events import Event
 
 log = logging.getLogger("tidings.client")
 
-_ENDED = frozenset({"blocked", "failed", "closed"})
-
-Auth = Callable[[bool], "str | Awaitable[str | None] | None"]
+TRANSPORTS = ("websocket", "sse", "poll")
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How the connection is: ``state`` as in ``spec/scenarios``, and why."""
-
-    state: str = "idle"
-    reason: str | None = None
-    code: int | None = None
-    attempt: int = 0
-
-
-def connect(url: str, *, token: str | None = None, auth: Auth | None = None, attempts_limit: int | None = None) -> Live:
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    auth: Auth | None = None,
+    transports: Sequence[str] = TRANSPORTS,
+    attempts_limit: int | None = None,
+) -> Live:
     """A client for the server at ``url``; it dials with the first subscription or publish.
 
     :param url: ``https://app.example.com``, with a path where the prefix is not ``/realtime``.
     :param token: for tokens that outlive the program.
     :param auth: for those that do not: called before every dial, and a minute before the token ends, with
         True when the last token was refused; sync or async.
+    :param transports: what may be used, from the first choice to the last: ``websocket``, ``sse``, ``poll``. One that
+        does not work within 5 s is followed by the next, and a better one is tried beside it from time to time.
     :param attempts_limit: failed tries in a row that end it (ConnectionEnded); None goes on for ever.
 
-    Raises UsageError for an address that is none.
+    Raises UsageError for an address or a transport that is none.
     """
     if token is not None and auth is not None:
         raise UsageError("give either token= or auth=, not both")
     try:
-        address = websocket_url(url)
+        address = parse_address(url)
     except ValueError as error:
         raise UsageError(str(error)) from None
     ask: Auth | None = auth if token is None else lambda _force: token
-    return Live(address, ask, Options(auth=ask is not None, attempts_limit=attempts_limit, development=__debug__))
+    chosen = check_transports(transports, TRANSPORTS)
+    options = Options(auth=ask is not None, attempts_limit=attempts_limit, transports=chosen, development=__debug__)
+    return Live(address, ask, options)
 
 
 class Live:
     """Use it with ``async with``: at the end the connection is closed and nothing is left running."""
 
-    def __init__(self, address: str, auth: Auth | None, options: Options) -> None:
-        self._address = address
-        self._auth = auth
-        self._machine = Machine(options)
-        self._link: Link | None = None
-        self._asking_task: asyncio.Task[None] | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._queue: deque[Effect] = deque()
-        self._draining = False
+    def __init__(self, address: Address, auth: Auth | None, options: Options) -> None:
+        self._driver = Driver(address, options, auth, self._tell, self._room)
+        self._machine = self._driver.machine
+        self._board = StatusBoard()
+        self._refetching = Refetching(self._tell_refetch)
         self._subscriptions: dict[int, Stream] = {}
+        self._out_of_reach: set[str] = set()  # topics that the transport of this moment cannot follow
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._last_number = 0
-        self._status = Status()
-        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Nothing is dialled yet."""
@@ -93,30 +87,38 @@ class Live:
     @property
     def status(self) -> Status:
         """How the connection is now."""
-        return self._status
+        return self._board.now
+
+    def on_status(self, listener: Callable[[Status], None]) -> Callable[[], None]:
+        """Call the listener at each change of the status, until the function that is returned is called."""
+        return self._board.listen(listener)
 
     async def wait_live(self) -> None:
         """Return when the connection is live; dial where nothing has. Raises ConnectionEnded when it will not be."""
-        while self._status.state != "live":
-            if self._status.state in _ENDED:
+        while self.status.state != "live":
+            if self.status.state in ENDED:
                 raise self._ending()
-            if self._status.state == "idle":
+            if self.status.state == "idle":
                 self.reconnect()
             else:
-                await self._changed.wait()
+                await self._board.change()
 
     async def subscribe(
         self,
         *topics: str,
         since: str | Mapping[str, str] | None = None,
         on_gap: Callable[[Gap], None] | None = None,
+        on_refetch: Callable[[], None] | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """Yield each event of the topics, once and in order, across reconnects.
+        """Yield each event of the topics, once and in order, across reconnects and changes of transport.
 
         :param since: the position of the data that you have (header ``Tidings-Cursor``), for all topics or by
             topic; without it events start with the subscription.
         :param on_gap: is told when events may have been missed; without it the log is. A loop that is behind by
             1,000 events for 5 s, in which the connection waits for it, is told so too (``slow``).
+        :param on_refetch: is called when no transport is left (``status.refetching``), at once and every 10 s until
+            events flow again: fetch the data by itself. So it is for ``type:*`` while only polls work, for they
+            cannot follow it.
 
         Raises TopicDenied when a topic is refused, ConnectionEnded when the connection will not come back.
         """
@@ -125,7 +127,7 @@ class Live:
         for topic in topics:
             check_subscribable(topic)
         number = self._next_number()
-        subscription = self._subscriptions[number] = Stream(on_gap)
+        subscription = self._subscriptions[number] = Stream(on_gap, on_refetch)
         starts = dict.fromkeys(topics, since) if isinstance(since, str) else dict(since or {})
         self._feed({"input": "subscribe", "subscriber": number, "topics": list(topics), "since": starts})
         self._look_at_end()
@@ -158,7 +160,8 @@ class Live:
         :param queue_seconds: how long it may wait for a connection, and be repeated over the next one; under one
             idempotency key, so that it is stored once. 0: only over the connection that is there.
 
-        Raises PublishError for an event that is none, naming topic and field, and PublishFailed with its code.
+        Raises PublishError for an event that is none, naming topic and field, and PublishFailed with its code;
+        ``unavailable`` while only polls work, for they cannot publish.
         """
         data = {"entity_id": str(entity_id), "payload": payload}
         asked = plain_event({"topic": topic, "event": event, "data": data, "trace_id": trace_id, "version": version})
@@ -173,116 +176,89 @@ class Live:
         finally:
             del self._answers[number]
 
+    def position(self, topic: str) -> str | None:
+        """Where the topic's events are here, to go on from with ``since``; None where there is no position."""
+        snapshot = self._machine.topic(topic)
+        return None if snapshot is None else snapshot.cursor
+
+    def note(self, response: Answered) -> dict[str, str]:
+        """The positions of the data in a response of your HTTP client, by topic: give them as ``since``."""
+        return parse_cursors(response.headers.get(HEADER))
+
+    def mutation(self) -> Mutation:
+        """A trace for a request that changes something: its event comes back with the same ``trace_id``."""
+        return new_mutation()
+
     def reconnect(self) -> None:
         """Dial now, whatever state it is in; the counting of attempts starts anew."""
         self._feed({"input": "reconnect"})
 
+    def reauth(self) -> None:
+        """There are new credentials (of the same user): ask ``auth`` for them."""
+        self._feed({"input": "reauth"})
+
+    def pause(self) -> None:
+        """Hold still without a connection; the positions are kept."""
+        self._feed({"input": "pause"})
+
+    def resume(self) -> None:
+        """Go on after ``pause``, with what was missed."""
+        self._feed({"input": "resume"})
+
     async def close(self) -> None:
         """End everything. Iterations over events end; publishes without an answer fail."""
         self._feed({"input": "close"})
-        self._stop_asking()
-        for handle in self._timers.values():
-            handle.cancel()
-        self._timers.clear()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        self._refetching.stop()
+        await self._driver.end()
 
-    # Inputs and effects.
+    # What the machine tells.
 
     def _feed(self, input: Mapping[str, Any]) -> None:
-        """Hand an input in; what it causes is done in order, and what that causes after it."""
-        now_ms = asyncio.get_running_loop().time() * 1_000
-        self._queue.extend(self._machine.handle(input, now_ms, random.random()))
-        if self._draining:
-            return
-        self._draining = True
-        try:
-            while self._queue:
-                effect = self._queue.popleft()
-                _PERFORM[effect["effect"]](self, effect)
-        finally:
-            self._draining = False
+        self._driver.feed(input)
 
-    def _ask(self, effect: Effect) -> None:
-        self._stop_asking()
-        asking = self._asking(effect["generation"], force=effect["force"])
-        self._asking_task = asyncio.get_running_loop().create_task(asking)
-        self._keep(self._asking_task)
-
-    def _stop_asking(self) -> None:
-        """An answer for an older dial is not heard, so nobody waits for it."""
-        if self._asking_task is not None and self._asking_task is not asyncio.current_task():
-            self._asking_task.cancel()
-
-    async def _asking(self, generation: int, *, force: bool) -> None:
-        assert self._auth is not None
-        try:
-            given = self._auth(force)
-            token = await given if inspect.isawaitable(given) else given
-        except Exception:
-            log.exception("auth raised")
-            self._feed({"input": "auth_failed", "generation": generation})
-        else:
-            self._feed({"input": "token", "generation": generation, "token": token})
-
-    def _dial(self, effect: Effect) -> None:
-        self._link = Link(self._address, effect["generation"], self._feed, self._room)
-
-    def _drop(self, effect: Effect) -> None:
-        self._stop_asking()
-        if self._link is not None:
-            self._keep(self._link.drop(effect["code"]))
-            self._link = None
-
-    def _send(self, effect: Effect) -> None:
-        if self._link is not None:
-            self._link.send(effect["frame"])
-
-    def _arm(self, effect: Effect) -> None:
-        name = effect["name"]
-        self._cancel(effect)
-        loop = asyncio.get_running_loop()
-        self._timers[name] = loop.call_later(effect["ms"] / 1_000, self._fire, name)
-
-    def _cancel(self, effect: Effect) -> None:
-        handle = self._timers.pop(effect["name"], None)
-        if handle is not None:
-            handle.cancel()
-
-    def _fire(self, name: str) -> None:
-        del self._timers[name]
-        self._feed({"input": "timer", "name": name})
-
-    def _flush(self, effect: Effect) -> None:
-        asyncio.get_running_loop().call_soon(self._feed, {"input": "flush"})
+    def _tell(self, effect: Effect) -> None:
+        _TELL[effect["effect"]](self, effect)
 
     def _set_status(self, effect: Effect) -> None:
-        self._status = Status(effect["state"], effect["reason"], effect["code"], effect["attempt"])
-        self._changed.set()
-        self._changed = asyncio.Event()
+        wait_ms = effect["wait_ms"]
+        status = Status(
+            effect["state"], effect["reason"], effect["code"], effect["attempt"],
+            effect["transport"], effect["refetching"], None if wait_ms is None else time.time() + wait_ms / 1_000,
+        )  # fmt: skip
+        self._board.show(status)
+        self._look_at_refetching()
         self._look_at_end()
+
+    def _look_at_refetching(self) -> None:
+        self._refetching.need(self.status.refetching or bool(self._out_of_reach))
+
+    def _tell_refetch(self) -> None:
+        numbers = {number for topic in self._out_of_reach for number in self._machine.users(topic)}
+        for number, subscription in list(self._subscriptions.items()):
+            if self.status.refetching or number in numbers:
+                subscription.refetch()
 
     def _look_at_end(self) -> None:
         """Iterations end with the connection: by an error, unless the application closed it."""
-        if self._status.state in _ENDED:
-            closed = self._status.state == "closed"
+        if self.status.state in ENDED:
+            closed = self.status.state == "closed"
             for subscription in self._subscriptions.values():
                 subscription.end(None if closed else self._ending())
 
     def _ending(self) -> ConnectionEnded:
-        return ConnectionEnded(self._status.reason, self._status.code, self._cause)
-
-    @property
-    def _cause(self) -> str | None:
-        if self._link is None or self._status.reason == "auth_failed":
-            return None
-        return self._link.cause
+        return ConnectionEnded(self.status.reason, self.status.code, self._driver.cause)
 
     def _topic(self, effect: Effect) -> None:
+        topic = effect["topic"]
+        self._out_of_reach.discard(topic)
         if effect["state"] == "denied" and "error" in effect:
             error = effect["error"]
-            for subscription in self._using(effect["topic"], None):
-                subscription.end(TopicDenied(effect["topic"], error["code"], error.get("message")))
+            if topic.endswith(":*") and error["code"] == "bad_topic" and self.status.transport == "poll":
+                self._out_of_reach.add(topic)  # the transport's refusal, which ends with it
+            else:
+                for subscription in self._using(topic, None):
+                    subscription.end(TopicDenied(topic, error["code"], error.get("message")))
+        self._look_at_refetching()
 
     def _deliver(self, effect: Effect) -> None:
         try:
@@ -315,8 +291,8 @@ class Live:
     def _report(self, effect: Effect) -> None:
         level = logging.WARNING if effect["level"] == "warn" else logging.ERROR
         about = f"{effect['topic']}: " if "topic" in effect else ""
-        code = effect["code"]
-        why = f" ({self._cause})" if code in OUTAGES and self._cause is not None else ""
+        code, cause = effect["code"], self._driver.cause
+        why = f" ({cause})" if code in OUTAGES and cause is not None else ""
         log.log(level, "%s%s%s", about, sentence(code, effect.get("message")), why)
 
     def _using(self, topic: str, to: list[int] | None) -> list[Stream]:
@@ -327,20 +303,9 @@ class Live:
         self._last_number += 1
         return self._last_number
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-
-_PERFORM: dict[str, Callable[[Live, Effect], None]] = {
+_TELL: dict[str, Callable[[Live, Effect], None]] = {
     "status": Live._set_status,
-    "auth": Live._ask,
-    "dial": Live._dial,
-    "drop": Live._drop,
-    "send": Live._send,
-    "timer": Live._arm,
-    "cancel": Live._cancel,
-    "flush": Live._flush,
     "topic": Live._topic,
     "deliver": Live._deliver,
     "gap": Live._gap,

@@ -38,8 +38,9 @@ class Stream:
     PATIENCE_SECONDS: what waits for it is dropped, and it is told by a gap.
     """
 
-    def __init__(self, on_gap: Callable[[Gap], None] | None) -> None:
+    def __init__(self, on_gap: Callable[[Gap], None] | None, on_refetch: Callable[[], None] | None = None) -> None:
         self._on_gap = on_gap
+        self._on_refetch = on_refetch
         self._waiting: deque[Event | Gap] = deque()
         self._behind_since: float | None = None  # seconds of the loop's clock
         self._ended = False
@@ -56,6 +57,15 @@ class Stream:
             self._behind_since = None
         self._waiting.append(news)
         self._news.set()
+
+    def refetch(self) -> None:
+        """No event can come at the moment: say so now, for the loop may wait for long."""
+        if self._on_refetch is None or self._ended:
+            return
+        try:
+            self._on_refetch()
+        except Exception:
+            log.exception("on_refetch raised")
 
     async def room(self) -> None:
         """Return when one more fits, or when the loop has been behind for too long."""
