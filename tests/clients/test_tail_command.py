@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 
-def test_events_as_json_from_a_cursor(server: Any, command: Callable[..., Any]) -> None:
-    topic = "gift-list:tail"
+@pytest.mark.parametrize("transport", ["auto", "websocket", "sse", "poll"])
+def test_events_as_json_from_a_cursor(transport: str, server: Any, command: Callable[..., Any]) -> None:
+    topic = f"gift-list:tail-{transport}"
     cursors = [server.publish(topic, number) for number in (1, 2)]
     root = server.url.removesuffix("/realtime")
     options = ["tail", topic, "--url", root, "--since", cursors[0], "--json", "--count", "2"]
+    options += [] if transport == "auto" else ["--transport", transport]
     with command(*options, TIDINGS_TOKEN=server.token()) as process:
         missed = json.loads(process.wait_for(topic).string)
         cursors.append(server.publish(topic, 3))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tidings.cli.publish import DEFAULT_URL
-from tidings.client import connect
+from tidings.client import TRANSPORTS, connect
 from tidings.core.errors import UsageError
 from tidings.core.events import Event
 from tidings.observe.logs import escaped
@@ -24,6 +26,20 @@ _PAYLOAD_LENGTH_MAX = 200  # of one line for people; --json has it whole
 _client_log = logging.getLogger("tidings.client")
 
 
+class Transport(StrEnum):
+    """What may carry the events."""
+
+    AUTO = "auto"
+    WEBSOCKET = "websocket"
+    SSE = "sse"
+    POLL = "poll"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """For the client: all of them, or one."""
+        return TRANSPORTS if self is Transport.AUTO else (self.value,)
+
+
 def tail(
     topics: Annotated[list[str], typer.Argument(metavar="TOPIC...", help="Such as gift-list:123 or gift-list:*.")],
     url: Annotated[str, typer.Option(envvar="TIDINGS_URL", help="The server.", show_envvar=True)] = DEFAULT_URL,
@@ -31,6 +47,9 @@ def tail(
         str | None, typer.Option(envvar="TIDINGS_TOKEN", help="See tidings token --help.", show_envvar=True)
     ] = None,
     since: Annotated[str | None, typer.Option(help="Cursor to go on from; for one topic.")] = None,
+    transport: Annotated[
+        Transport, typer.Option(help="auto: the first that works, WebSocket before streams before polls.")
+    ] = Transport.AUTO,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON, for scripts.")] = False,
 ) -> None:
@@ -46,7 +65,7 @@ def tail(
     _client_log.addHandler(notes)
     _client_log.propagate = False  # said here, as text without control characters
     try:
-        asyncio.run(_follow(topics, url, token, since, count, as_json=as_json))
+        asyncio.run(_follow(topics, url, token, since, transport.names, count, as_json=as_json))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
@@ -55,11 +74,18 @@ def tail(
 
 
 async def _follow(
-    topics: list[str], url: str, token: str, since: str | None, count: int | None, *, as_json: bool
+    topics: list[str],
+    url: str,
+    token: str,
+    since: str | None,
+    transports: Sequence[str],
+    count: int | None,
+    *,
+    as_json: bool,
 ) -> None:
     console = Console(highlight=False, soft_wrap=True)
     seen = 0
-    async with connect(url, token=token) as live:
+    async with connect(url, token=token, transports=transports) as live:
         async for event in live.subscribe(*topics, since=since):
             if as_json:
                 print(msgspec.json.encode(event).decode(), flush=True)

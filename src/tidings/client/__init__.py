@@ -11,13 +11,14 @@ streams and polls; ``driver`` does what the machine says; ``stream`` has the eve
 
 from tidings.client.driver import Auth
 from tidings.client.errors import ConnectionEnded, PublishFailed, TopicDenied
-from tidings.client.live import Live, connect
+from tidings.client.live import TRANSPORTS, Live, connect
 from tidings.client.responses import Mutation
 from tidings.client.status import Status
 from tidings.client.stream import Gap
 from tidings.core.events import Event, EventData
 
 __all__ = [
+    "TRANSPORTS",
     "Auth",
     "ConnectionEnded",
     "Event",

@@ -15,7 +15,8 @@ from tidings.client.machine.values import Effect, Frame
 
 _ENDED = {1000: "ended", 1008: "refused", 4403: "forbidden"}  # R7
 _PAUSING = {1012: "restart", 4429: "slow_down", 4503: "slow_down"}
-_AWAY, _NORMAL, _UNAUTHORIZED, _TIMEOUT = 1001, 1000, 4401, 4408
+_NORMAL, _TOO_LARGE, _RESTART, _UNAUTHORIZED, _TIMEOUT = 1000, 1009, 1012, 4401, 4408
+_OWN_CODES = 4400  # from here on the server's own; below, of the protocol and of what stands in between
 
 
 def wanted(m: Context) -> bool:
@@ -79,6 +80,10 @@ def probe(m: Context) -> None:
 
 def on_lost(m: Context, code: int | None) -> None:
     """The server closed, or the link broke. The close code decides what follows (R7)."""
+    if code == _TOO_LARGE:
+        publishes.refuse_largest(m)
+    ends = code in _ENDED or code == _UNAUTHORIZED
+    down = not ends and _broke(m, code) and ladder.after_break(m)
     leave(m)
     if code in _ENDED:
         block(m, _ENDED[code], code)
@@ -92,11 +97,19 @@ def on_lost(m: Context, code: int | None) -> None:
             dial(m, force=True)
     else:
         reason = None if code is None else _PAUSING.get(code)
+        if down:
+            _dial_next(m, "lost", code)
         # A server that asks for patience has been reached: that is no reason for another transport.
-        if reason is None and m.state == "connecting":
+        elif reason is None and m.state == "connecting":
             _on_dial_failed(m, "lost", code)
         else:
             retry(m, reason or "lost", code)
+
+
+def _broke(m: Context, code: int | None) -> bool:
+    """Whether a live connection ended soon after its ``welcome``, and the server had not planned it."""
+    planned = m.window_ms is not None or code == _RESTART or (code is not None and code >= _OWN_CODES)
+    return m.state == "live" and not planned and m.now - m.welcomed_at < m.options.stable_ms
 
 
 def _on_dial_failed(m: Context, reason: str, code: int | None) -> None:
@@ -104,9 +117,29 @@ def _on_dial_failed(m: Context, reason: str, code: int | None) -> None:
     if ladder.after_miss(m) == "pause":
         retry(m, reason, code)
     else:
-        m.reason = reason
-        m.code = code
-        dial(m)
+        _dial_next(m, reason, code)
+
+
+def _dial_next(m: Context, reason: str, code: int | None) -> None:
+    """Dial at once what the ladder has come to."""
+    m.reason = reason
+    m.code = code
+    dial(m)
+
+
+def reopen(m: Context) -> None:
+    """A frame found another process than the one that has the stream.
+
+    A new stream takes all topics along in its opening: at once, unless that has just been done and did not help.
+    """
+    soon = _broke(m, None)
+    down = soon and ladder.after_break(m)
+    publishes.repeat(m)
+    drop(m, _NORMAL)
+    if soon and not down and m.breaks.get(m.transport, 0) > 1:
+        retry(m, "lost", None)
+    else:
+        _dial_next(m, "lost", None)
 
 
 def on_auth_failed(m: Context) -> None:
@@ -127,12 +160,15 @@ def abandon(m: Context, reason: str) -> None:
 
 def replace(m: Context, reason: str) -> None:
     """The link is dead: dial anew at once; the pause comes if that fails too."""
+    down = not m.proven and ladder.after_break(m)
     drop(m, _TIMEOUT)
-    if not _exhausted(m, reason, None):
+    if not down:
+        if _exhausted(m, reason, None):
+            return
         m.attempt += 1
         _tell(m)
-        m.reason = reason
-        dial(m)
+    m.reason = reason
+    dial(m)
 
 
 def redial(m: Context, reason: str | None = None, *, force: bool = False) -> None:
@@ -223,28 +259,6 @@ def dial_by_hand(m: Context) -> None:
     redial(m, None, force=force)
 
 
-def redial_if_blind(m: Context) -> None:
-    """A page that was shown after a dial in the dark: such a dial may hang for long, so begin it anew."""
-    if m.dialled_hidden and not m.hidden:
-        redial(m, m.reason)
-
-
-def unpause(m: Context) -> None:
-    """The reason to hold still is over, unless the application asked for it."""
-    if m.prerendering:
-        return
-    if wanted(m):
-        redial(m)
-    else:
-        m.enter("idle")
-
-
-def wake_from_pause(m: Context) -> None:
-    """The same for what the browser tells; a page that is still hidden goes on waiting."""
-    if m.reason != "paused" and not m.hidden:
-        unpause(m)
-
-
 def on_stable(m: Context) -> None:
     """The connection has held for a while: its failures are history."""
     m.attempt = 0
@@ -256,13 +270,6 @@ def watch_hidden(m: Context) -> None:
     """Where the application wants it, a page that stays hidden leaves (R18)."""
     if m.options.pause_after_ms is not None:
         m.arm("hidden", m.options.pause_after_ms)
-
-
-def pause(m: Context, reason: str) -> None:
-    """Hold still without a connection, positions kept."""
-    drop(m, _AWAY)
-    m.cancel("backoff", "wake")
-    m.enter("paused", reason)
 
 
 def go_idle(m: Context) -> None:

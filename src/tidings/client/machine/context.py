@@ -51,13 +51,19 @@ class Topic:
 
 @dataclass(slots=True)
 class Publish:
-    """One publish: waiting for a connection (``id`` None) no longer than ``until``, or for its answer."""
+    """One publish: waiting for a connection (``id`` None) no longer than ``until``, or for its answer.
+
+    :ivar bytes: its frame in UTF-8, once it has been sent.
+    :ivar again: it was not taken in and goes out again: its time runs on.
+    """
 
     request: int
     frame: Effect
     queued: bool
     until: float
     id: int | None = None
+    bytes: int = 0
+    again: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +95,9 @@ class Context:
     # The ladder.
     transport: str = "websocket"
     worked: set[str] = field(default_factory=set)  # transports that were welcomed in this visit
+    breaks: dict[str, int] = field(default_factory=dict)  # connections in a row that broke soon, by transport
+    welcomed_at: float = 0
+    proven: bool = False  # this connection has been heard of long enough after its welcome
     misses: int = 0  # failed dials in a row of this transport
     refetching: bool = False  # no transport is left
     memory: str | None = None  # what the session remembers
@@ -106,6 +115,7 @@ class Context:
     dialled_hidden: bool = False
     watchdog_ms: float = 0
     topics_per_frame: int = 100
+    frame_bytes: float | None = None  # the largest frame that the server takes; None where it names no bound
     # Where it runs.
     hidden: bool = False
     offline: bool = False

@@ -1,8 +1,9 @@
 """Which transport: down the ladder when one does not work, and up again as soon as it does (R16, R17).
 
-A dial that does not reach ``welcome`` is a step down, at once. After the last step no transport is left: data are
-to be refetched, and they are tried in turn, from the top on, one after each pause. Below the top, the better
-transports are tried beside the living one, which stays until another has been welcomed; the positions carry over.
+A dial that does not reach ``welcome`` is a step down, at once, and so is a connection that breaks soon after it for
+the third time in a row. After the last step no transport is left: data are to be refetched, and they are tried in
+turn, from the top on, one after each pause. Below the top, the better transports are tried beside the living one,
+which stays until another has been welcomed; the positions carry over.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tidings.client.machine.values import Options
 
 _NORMAL = 1000
 _SLOW_FACTOR = 6  # how much seldomer a slow network is asked whether it has become better
+_BREAKS_MAX = 3  # connections in a row that break within stable_ms of their welcome: something in between cuts them
 
 
 def first_transport(options: Options) -> str:
@@ -59,20 +61,50 @@ def after_miss(m: Context) -> Literal["next", "pause"]:
 
 def on_welcomed(m: Context) -> None:
     """It has been welcomed. Remember it for the session, and look upward from it."""
-    best = m.transport == _top(m)
-    m.worked.add(m.transport)
+    m.welcomed_at = m.now
+    m.proven = False
     m.misses = 0
     was_lost = m.refetching
     m.refetching = False
+    if m.breaks.get(m.transport, 0) < _BREAKS_MAX:  # one that keeps breaking has to hold first
+        _trust(m)
+    # After a time without any, the best has not been tried just now.
+    if m.transport != _top(m):
+        m.arm("climb", m.options.backoff_base_ms if was_lost else _climb_wait_ms(m))
+
+
+def _trust(m: Context) -> None:
+    """It works: it is remembered for the session."""
+    best = m.transport == _top(m)
+    m.worked.add(m.transport)
     # Where the best has worked in this visit, what took its place is a passing trouble.
     if (best or _top(m) not in m.worked) and m.transport != (m.memory or _top(m)):
         m.memory = m.transport
         m.effects.append({"effect": "remember", "transport": m.transport})
     if best:
         m.climb_ms = m.options.climb_ms
-    else:
-        # After a time without any, the best has not been tried just now.
-        m.arm("climb", m.options.backoff_base_ms if was_lost else _climb_wait_ms(m))
+
+
+def on_heard(m: Context) -> None:
+    """Something came over the connection: it holds, when that is long enough after its ``welcome``."""
+    if m.proven or m.now - m.welcomed_at < m.options.stable_ms:
+        return
+    m.proven = True
+    if m.breaks.pop(m.transport, 0):
+        _trust(m)
+
+
+def after_break(m: Context) -> bool:
+    """The connection broke soon after its ``welcome``, by no plan of the server's: whether to go on one step below."""
+    breaks = m.breaks[m.transport] = m.breaks.get(m.transport, 0) + 1
+    following = _below(m, m.transport)
+    if breaks < _BREAKS_MAX or following is None:
+        return False
+    m.worked.discard(m.transport)
+    if breaks > _BREAKS_MAX:  # it had another chance, beside the one below
+        m.climb_ms = min(m.options.climb_cap_ms, m.climb_ms * 2)
+    m.transport = following
+    return True
 
 
 def _climb_wait_ms(m: Context) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tidings.client.machine import climb, frames, ladder, publishes, renewal, subscriptions
+from tidings.client.machine import climb, frames, ladder, page, publishes, renewal, subscriptions
 from tidings.client.machine import connection as c
 from tidings.client.machine.context import Context, Topic
 from tidings.client.machine.values import STATES, Effect, Input, Options, TopicError
@@ -28,7 +28,7 @@ def _plain(verb: Callable[[Context], None]) -> _Cell:
 
 
 def _pausing(reason: str) -> _Cell:
-    return lambda m, _: c.pause(m, reason)
+    return lambda m, _: page.pause(m, reason)
 
 
 def _join(m: Context, input: Input) -> None:
@@ -97,8 +97,8 @@ _later = _plain(renewal.renew_later)
 _byhand = _plain(c.dial_by_hand)
 _redial: _Cell = lambda m, _: c.redial(m, None, force=True)  # noqa: E731 - a cell like the others
 _renew = _plain(renewal.renew)
-_unpause = _plain(c.unpause)
-_shown = _plain(c.wake_from_pause)
+_unpause = _plain(page.unpause)
+_shown = _plain(page.wake_from_pause)
 _probe = _plain(c.probe)
 _dim = _plain(c.watch_hidden)
 _end = _plain(c.close)
@@ -148,7 +148,7 @@ _backoff = _plain(c.on_backoff)
 _stable = _plain(c.on_stable)
 _sweep = _plain(subscriptions.sweep)
 _retry = _plain(subscriptions.retry_topics)
-_blind = _plain(c.redial_if_blind)
+_blind = _plain(page.redial_if_blind)
 _overdue = _plain(publishes.on_deadline)
 
 TIMER_TABLE: dict[str, tuple[_Cell, ...]] = {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tidings.client.machine.context import Context, Publish
 from tidings.client.machine.values import Frame, Input, TopicError
 
 _UNREACHABLE = ("blocked", "failed", "closed")
+_TOO_LARGE = "payload_too_large"
 _OPTIONAL = ("trace_id", "version", "idempotency_key")
 
 
@@ -26,13 +29,48 @@ def publish(m: Context, asked: Input) -> None:
 
 
 def send_queued(m: Context) -> None:
-    """Send what waited, in order; each under a new id, with the idempotency key that it came with."""
-    for item in m.publishes:
-        if item.id is None:
-            item.id = m.next_id()
-            item.until = m.now + m.options.publish_ms
-            m.send({**item.frame, "id": item.id})
+    """Send what waited, in order; each under a new id, with the idempotency key that it came with.
+
+    What is larger than the server takes is refused here: it would cost the connection, and would again after each
+    reconnect.
+    """
+    before, m.publishes = m.publishes, []
+    for item in before:
+        if item.id is None and not _send(m, item):
+            _settle(m, item.request, {"code": _TOO_LARGE})
+        else:
+            m.publishes.append(item)
     _watch(m)
+
+
+def _send(m: Context, item: Publish) -> bool:
+    """Send one, unless it is too large."""
+    number = m.next_id()
+    frame = {**item.frame, "id": number}
+    item.bytes = len(msgspec.json.encode(frame))
+    if m.frame_bytes is not None and item.bytes > m.frame_bytes:
+        return False
+    item.id = number
+    if not item.again:
+        item.until = m.now + m.options.publish_ms
+    m.send(frame)
+    return True
+
+
+def refuse_largest(m: Context) -> None:
+    """The server closed because a frame was too large: the largest that has no answer is not sent again."""
+    largest = max((item for item in m.publishes if item.id is not None), key=lambda item: item.bytes, default=None)
+    if largest is not None:
+        m.publishes.remove(largest)
+        _settle(m, largest.request, {"code": _TOO_LARGE})
+
+
+def repeat(m: Context) -> None:
+    """The frames did not reach the stream's session: what may be repeated goes out again, within its time."""
+    for item in m.publishes:
+        if item.id is not None and _is_repeatable(item):
+            item.id = None
+            item.again = True
 
 
 def on_published(m: Context, frame: Frame) -> None:
@@ -69,11 +107,15 @@ def resend(m: Context) -> None:
     kept = list(m.publishes)
     m.publishes.clear()
     for item in kept:
-        if item.id is None or item.queued or "idempotency_key" in item.frame:
+        if item.id is None or _is_repeatable(item):
             item.id = None
             m.publishes.append(item)
         else:
             _settle(m, item.request, {"code": "connection_lost"})
+
+
+def _is_repeatable(item: Publish) -> bool:
+    return item.queued or "idempotency_key" in item.frame
 
 
 def drop(m: Context, code: str) -> None:

@@ -9,7 +9,8 @@ from tidings.client.machine.values import Frame, number_of, object_of
 def read_welcome(m: Context, welcome: Frame) -> None:
     """What a welcome says: at the start of a connection, and after each renewal of its credentials."""
     limits = object_of(welcome.get("limits")) or {}
-    m.topics_per_frame = int(max(1, _or(number_of(limits.get("topics_per_frame")), 100)))
+    m.topics_per_frame = int(number_of(limits.get("topics_per_frame")) or 100)  # 0 is no bound
+    m.frame_bytes = number_of(limits.get("frame_bytes")) or None
     m.watchdog_ms = _or(number_of(welcome.get("heartbeat_seconds")), 25) * 1_000 + m.options.watchdog_slack_ms
     m.arm("watchdog", m.watchdog_ms)
     expires = number_of(welcome.get("expires_in_seconds"))

@@ -16,9 +16,11 @@ from tidings.client.machine.delivery import serve
 from tidings.client.machine.values import Effect, TopicError
 
 _PASSING = frozenset({"rate_limited", "unavailable", "internal"})  # refusals that pass by themselves
+REFRESH = frozenset({"unauthorized", "token_expired"})  # refusals that new credentials mend
 _T = TypeVar("_T")
 SWEEP_MS = 500  # topics whose linger ends so near to each other leave in one frame
 REMEMBERED_MAX = 1_000
+OPENING_TOPICS_MAX = 256  # as many as a connection may hold by default: a new stream needs no frame after its opening
 
 
 def lease(m: Context, subscriber: int, names: Sequence[str], since: Mapping[str, str | None]) -> None:
@@ -141,7 +143,7 @@ def ask_all(m: Context) -> None:
 
 def ask_first(m: Context) -> Effect:
     """The same as one frame, which a dial takes along; what does not fit is asked for when it is connected."""
-    return _ask(m, _unasked(m)[: m.topics_per_frame])
+    return _ask(m, _unasked(m)[:OPENING_TOPICS_MAX])
 
 
 def _unasked(m: Context) -> list[Topic]:
@@ -190,7 +192,7 @@ def refuse(m: Context, topic: Topic, error: TopicError, retry_after_ms: float | 
     topic.request = None
     if not topic.leases:
         _forget(m, topic)
-    elif error["code"] in _PASSING:
+    elif error["code"] in _PASSING or (m.options.auth and error["code"] in REFRESH):
         topic.place = "away"
         wait_ms = floor(max(retry_after_ms or 0, m.options.slow_down_ms) + m.random * m.options.backoff_base_ms)
         topic.retry_at = m.now + wait_ms
