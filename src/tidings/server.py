@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+from weakref import WeakSet
 
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
 
 from tidings.auth import Access, CallbackAuthenticator, JwtAuthenticator, Rule, RuleAuthorizer, check_origins
 from tidings.brokers import broker_from_url
@@ -30,10 +30,10 @@ from tidings.observe.trace import TraceMiddleware, current_trace_id
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
 from tidings.settings import ConfigurationError, Settings
 from tidings.transports.doors import Doors, House
-from tidings.transports.handshake import decide
-from tidings.transports.websocket import serve_websocket
 
 SYNC_SECONDS_MAX = 30.0
+
+_running: WeakSet[Tidings] = WeakSet()
 
 AuthenticateFunction = Callable[[Credentials], "Identity | Awaitable[Identity | None] | None"]
 
@@ -111,9 +111,7 @@ class Tidings:
         Where a CORS middleware has ``expose_headers`` of its own, mount after adding it, or list
         ``Tidings-Cursor`` there too.
         """
-        prefix = self.settings.prefix
-        socket = WebSocketRoute(f"{prefix}/ws", _WebSocketEndpoint(self))
-        ours = [socket, *self._doors.routes(), *routes(self, self.settings)]
+        ours = [*self._doors.routes(), *routes(self, self.settings, self._catalog)]
         # In front: a catch-all of the application, such as its static files, must not hide them.
         app.router.routes[0:0] = ours
         redact_uvicorn()  # a token in the query must not end up in its access log
@@ -138,11 +136,22 @@ class Tidings:
             if self._loop is None:
                 await self.node.start()
                 self._loop = asyncio.get_running_loop()
+                _running.add(self)
+                self._doors.open()
+
+    def expect_drain(self) -> None:
+        """The process was told to stop, and you will call ``drain``: until then nobody is sent away.
+
+        Without it, the first signal to stop tells every client at once to come back in a moment, for most servers
+        close all connections then.
+        """
+        self.node.drain_expected = True
 
     async def drain(self, window_seconds: float) -> None:
         """Send the clients away, each at its own moment within the window; events go on until then.
 
-        For servers that can be told to stop taking connections first, as ``tidings serve`` does on SIGTERM.
+        For servers that can be told to stop taking connections first, as ``tidings serve`` does on SIGTERM; see
+        also ``expect_drain``.
         """
         await self.node.drain(window_seconds)
 
@@ -151,6 +160,7 @@ class Tidings:
         async with self._starting:
             if self._loop is not None:
                 self._loop = None
+                _running.discard(self)
                 await self.node.close()
                 self._doors.close()
 
@@ -294,17 +304,9 @@ class Tidings:
             raise PublishError(fault) from None
 
 
-class _WebSocketEndpoint:
-    """An ASGI application, for Starlette takes a function for something else."""
-
-    def __init__(self, live: Tidings) -> None:
-        self._live = live
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._live.start()
-        settings = self._live.settings
-        decision = decide(scope, cookie=settings.cookie, allowed_origins=settings.allowed_origins)
-        await serve_websocket(self._live.node, decision, receive, send)
+def running() -> list[Tidings]:
+    """Those of this process that are started: what a server drains before it stops."""
+    return list(_running)
 
 
 def _settings(settings: Settings | None, given: dict[str, Any]) -> Settings:

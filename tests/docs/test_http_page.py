@@ -7,6 +7,7 @@ import re
 from tests.docs.snippets import ROOT
 from tidings import Identity, Settings, Tidings
 from tidings.core.codes import ErrorCode
+from tidings.engine.catalog import Catalog
 from tidings.http import routes
 from tidings.http.answers import STATUS
 
@@ -33,7 +34,9 @@ def test_every_error_stands_there_with_its_status() -> None:
 def test_every_route_stands_there() -> None:
     live = Tidings(authenticate=lambda who: Identity(user=who.token))
     there = {
-        f"{method} {route.path}" for route in routes(live, Settings()) for method in (route.methods or set()) - {"HEAD"}
+        f"{method} {route.path}"
+        for route in routes(live, Settings(), Catalog(None))
+        for method in (route.methods or set()) - {"HEAD"}
     }
     assert there
     table = PAGE.partition("| request |")[2].partition("\n\n")[0]

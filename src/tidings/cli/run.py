@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 
 import click
 import typer
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 from uvicorn.main import main as uvicorn_command
+from uvicorn.supervisors import ChangeReload
 
+from tidings.cli.draining import DrainingServer
+from tidings.cli.listening import listen, reserve, url_of
 from tidings.cli.serve import check_workers, websocket_options
+from tidings.cli.workers import USAGE_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.observe.logs import redact_uvicorn
 from tidings.settings import Settings
 
 _STARTED = "Uvicorn running on"
+_LISTS = ("reload_dirs", "reload_includes", "reload_excludes")  # uvicorn wants None where its command has ()
 
 
 def run(
@@ -25,7 +36,8 @@ def run(
     """Run a FastAPI or Starlette application that has mounted Tidings.
 
     Takes all options of uvicorn (see uvicorn --help), such as --port 8000 --reload. Compression of WebSocket
-    frames is off, and frames and heartbeats keep to Tidings' limits, unless you say otherwise.
+    frames is off, and frames and heartbeats keep to Tidings' limits, unless you say otherwise. On SIGTERM clients
+    are sent away over a window (drain_seconds) before connections are closed.
     """
     settings = Settings()
     options: list[str] = []
@@ -34,20 +46,76 @@ def run(
             options += [f"--{name.replace('_', '-')}", str(value)]
     arguments = [application, *options, *context.args]
     try:
-        parsed = uvicorn_command.make_context("tidings run", arguments)
+        parsed = uvicorn_command.make_context("tidings run", arguments).params
     except click.ClickException as error:
         raise UsageError(error.format_message()) from None
     except click.exceptions.Exit as asked:  # such as --version, which has been answered
         sys.exit(asked.exit_code)
-    check_workers(parsed.params["workers"] or 1, settings.broker)
+    check_workers(parsed["workers"] or 1, settings.broker)
     redact_uvicorn()
     logging.getLogger("uvicorn.error").addFilter(_announce)
     try:
-        with parsed:
-            uvicorn_command.invoke(parsed)
+        status = _run(_configuration(parsed))
     except SystemExit as stopped:
         # uvicorn has said on standard error why it did not start.
-        sys.exit(2 if stopped.code else 0)
+        status = USAGE_STATUS if stopped.code else 0
+    sys.exit(status)
+
+
+def _configuration(parsed: Mapping[str, Any]) -> uvicorn.Config:
+    """What uvicorn's own command makes of its options."""
+    options = dict(parsed)
+    sys.path.insert(0, options.pop("app_dir"))
+    options["headers"] = [header.split(":", 1) for header in options["headers"]]
+    options["log_config"] = LOGGING_CONFIG if options["log_config"] is None else options["log_config"]
+    for name in _LISTS:
+        options[name] = list(options[name]) or None
+    return uvicorn.Config(**options)
+
+
+def _run(config: uvicorn.Config) -> int:
+    """Serve until a signal says to stop: the exit status. Raises SystemExit where uvicorn cannot start."""
+    try:
+        if config.should_reload:
+            server = DrainingServer(config, at_once=True)
+            ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        elif config.workers > 1:
+            return _work_together(config)
+        else:
+            config.load_app()
+            server = DrainingServer(config)
+            server.run()
+            return 0 if server.started else USAGE_STATUS
+    except KeyboardInterrupt:
+        pass  # at a terminal this is how one stops
+    finally:
+        if config.uds:
+            Path(config.uds).unlink(missing_ok=True)
+    return 0
+
+
+def _work_together(config: uvicorn.Config) -> int:
+    """Several processes: of a port each has a socket of its own, for an even spread; what has no port is shared."""
+    if config.uds is not None or config.fd is not None:
+        with config.bind_socket() as held:
+            return Workers(partial(_work, config, held), config.workers, on_ready=lambda: None).run()
+    with reserve(config.host, config.port) as held:
+        url = url_of(held, "https" if config.is_ssl else "http")
+        address = config.host, held.getsockname()[1]
+        workers = Workers(
+            partial(_work, config, address),
+            config.workers,
+            on_ready=lambda: print(f"Open {url}", flush=True),
+        )
+        return workers.run()
+
+
+def _work(config: uvicorn.Config, place: socket.socket | tuple[str, int], on_ready: Ready) -> None:
+    """One worker of several, in a process of its own."""
+    config.configure_logging()
+    redact_uvicorn()
+    listener = listen(*place, shared=True) if isinstance(place, tuple) else place
+    DrainingServer(config, on_ready=on_ready).run(sockets=[listener])
 
 
 def _announce(record: logging.LogRecord) -> bool:

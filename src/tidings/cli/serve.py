@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
-from types import FrameType
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 import uvicorn
 from starlette.applications import Starlette
 
+from tidings.cli.draining import DrainingServer
+from tidings.cli.listening import listen, reserve, url_of
+from tidings.cli.workers import INTERRUPTED_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.core.limits import Limits
 from tidings.observe.logs import configure_logging
@@ -24,7 +26,7 @@ from tidings.settings import ENVIRONMENT_PREFIX, Settings
 
 _log = logging.getLogger("tidings.serve")
 
-DRAIN_SECONDS_MAX = 3.0  # how long clients may take to read that they should come back
+GRACEFUL_SECONDS = 10  # how long requests that are under way at the end may take
 _WEBSOCKET_BYTES_MAX = 2**31 - 1  # where the limit is off: uvicorn wants a number
 
 
@@ -77,26 +79,66 @@ def serve(
     elif settings.secret is None and settings.public_key is None:
         raise UsageError("a secret is missing: give --secret or TIDINGS_SECRET, 32 bytes or more, or --dev to try out")
     check_workers(workers, settings.broker)
-    if workers > 1:
-        raise UsageError(
-            "serve is one process: start it several times with the same --broker, each on a port of its own, "
-            "behind a proxy"
-        )
     settings = settings.model_copy(update={"limits": _limits(settings.limits, limits)})
-    configure_logging(settings.log_format, settings.log_level)
-    if not access_log:
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # else two lines for each connection
+    service = Service(settings, access_log=access_log)
+    service.configure_logging()
     if limits is not None:
         _log.warning("limits of rate and count are off: for load tests only")
-    live = Tidings(settings=settings)
-    app = Starlette()
-    live.mount(app)
-    listener = _listen(settings.host, settings.port)
-    server = _Server(_uvicorn_config(app, settings, access_log=access_log), live)
+    if workers > 1:
+        Tidings(settings=settings)  # what is wrong with the settings is told before a process starts
+        with reserve(settings.host, settings.port) as held:
+            sys.exit(_work_together(service, workers, held))
+    listener = listen(settings.host, settings.port)
     try:
-        server.run(sockets=[listener])
+        service.run(listener, lambda _: _announce(listener, settings.prefix))
     except KeyboardInterrupt:
-        sys.exit(130)  # as shells report an interrupt
+        sys.exit(INTERRUPTED_STATUS)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one process serves."""
+
+    settings: Settings
+    access_log: bool
+
+    def configure_logging(self) -> None:
+        """One format for our lines and uvicorn's."""
+        configure_logging(self.settings.log_format, self.settings.log_level)
+        if not self.access_log:
+            logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # else two lines for each connection
+
+    def run(self, listener: socket.socket, on_ready: Ready) -> None:
+        """Serve until a signal says to stop, and drain."""
+        live, app = Tidings(settings=self.settings), Starlette()
+        live.mount(app)
+        config = uvicorn.Config(
+            app,
+            **websocket_options(self.settings.limits),
+            lifespan="on",
+            log_config=None,
+            access_log=self.access_log,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+        DrainingServer(config, on_ready=on_ready).run(sockets=[listener])
+
+
+def _work_together(service: Service, count: int, held: socket.socket) -> int:
+    settings = service.settings
+    work = partial(_work, service, settings.host, held.getsockname()[1])
+    return Workers(work, count, on_ready=lambda: _announce(held, settings.prefix)).run()
+
+
+def _work(service: Service, host: str, port: int, on_ready: Ready) -> None:
+    """One worker of several, in a process of its own."""
+    service.configure_logging()
+    service.run(listen(host, port, shared=True), on_ready)
+
+
+def _announce(listener: socket.socket, prefix: str) -> None:
+    url = url_of(listener)
+    print(f"Ready on {url}{prefix} (WebSocket: ws{url.removeprefix('http')}{prefix}/ws)", flush=True)
 
 
 def check_workers(workers: int, broker: str) -> None:
@@ -122,53 +164,6 @@ def websocket_options(limits: Limits) -> dict[str, Any]:
     }
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready, and sends the clients away in order when it stops."""
-
-    def __init__(self, config: uvicorn.Config, live: Tidings) -> None:
-        super().__init__(config)
-        self._live = live
-        self._interrupted = False
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._interrupted = self._interrupted or sig == signal.SIGINT  # somebody at a terminal does not want to wait
-        super().handle_exit(sig, frame)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and sockets:
-            url = _url(sockets[0])
-            prefix = self._live.settings.prefix
-            socket_url = f"ws{url.removeprefix('http')}{prefix}/ws"
-            print(f"Ready on {url}{prefix} (WebSocket: {socket_url})", flush=True)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()  # nobody new, while those that are here move at their own moments
-        draining = asyncio.ensure_future(
-            self._live.drain(0 if self._interrupted else self._live.settings.drain_seconds)
-        )
-        while not draining.done() and not self._interrupted:
-            await asyncio.wait([draining], timeout=0.2)  # a second signal may cut it short
-        draining.cancel()
-        await self._live.close()
-        if self.server_state.tasks:  # the connections, each ends when its close frame is out
-            await asyncio.wait(self.server_state.tasks, timeout=DRAIN_SECONDS_MAX)
-        await super().shutdown(sockets)
-
-
-def _uvicorn_config(app: Starlette, settings: Settings, *, access_log: bool) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        **websocket_options(settings.limits),
-        lifespan="on",
-        log_config=None,
-        access_log=access_log,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-
-
 def _with_development_keys(settings: Settings) -> Settings:
     made = {
         "secret": settings.secret or (None if settings.public_key else secrets.token_urlsafe(32)),
@@ -189,21 +184,3 @@ def _limits(limits: Limits, option: str | None) -> Limits:
             f"--limits can only be off; a single limit is a variable, such as {ENVIRONMENT_PREFIX}LIMIT_CONNECTIONS"
         )
     return limits.without_rates()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind before anything else starts. Raises UsageError where the address cannot be had."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2_048)
-    except OSError as error:
-        # The numbers of failed name look-ups are negative, and not the system's.
-        why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-        raise UsageError(f"cannot listen on {host}:{port}: {why}") from None
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

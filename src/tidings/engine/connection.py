@@ -23,6 +23,7 @@ from tidings.core.identity import Identity
 from tidings.core.limits import exceeds
 from tidings.core.session import Session
 from tidings.core.subscription import Subscription
+from tidings.engine.drain import send_back
 from tidings.engine.services import Services
 from tidings.ports import Action, Credentials, CredentialSource, Sink
 
@@ -71,6 +72,9 @@ class Connection:
         self._credentials = credentials or Credentials(
             token="", source=CredentialSource.MESSAGE, client_address=client_address
         )
+        if self._services.registry.draining:
+            send_back(self)
+            return
         self.take(i.Opened(None if credentials is None else credentials.token))
         if not self.session.closed:
             self._services.ticker.set(self, self.session.next_deadline())

@@ -11,12 +11,17 @@ import logging
 
 from tidings.core.codes import CloseCode
 from tidings.core.inputs import Draining
-from tidings.engine.registry import Registry
+from tidings.engine.registry import Registered, Registry
 
 log = logging.getLogger("tidings.drain")
 
 LATE_SECONDS = 1.0  # beyond the window, for who throws the highest number
 COME_BACK_SECONDS = 2.0  # the window to come back in, told to those that are closed at once
+
+
+def send_back(connection: Registered) -> None:
+    """Tell one connection that it should come back, a moment from now."""
+    connection.take(Draining(int(COME_BACK_SECONDS * 1_000)))
 
 
 async def drain(registry: Registry, window_seconds: float) -> None:
@@ -25,10 +30,13 @@ async def drain(registry: Registry, window_seconds: float) -> None:
     Returns after at most ``window_seconds`` and a second, or as soon as nobody is left; with a window of 0 at
     once: then the clients come back spread over two seconds.
     """
+    registry.draining = True
     connections = registry.all()
+    if not connections:
+        return
     for connection in connections:
         connection.take(Draining(int((window_seconds or COME_BACK_SECONDS) * 1_000)))
-    if connections and window_seconds:
+    if window_seconds:
         log.info("draining %d connections over %g s", len(connections), window_seconds)
         try:
             async with asyncio.timeout(window_seconds + LATE_SECONDS):

@@ -13,7 +13,7 @@ from tidings.core.limits import Limits
 from tidings.core.subscription import Subscription
 from tidings.engine.catalog import Catalog
 from tidings.engine.connection import Connection
-from tidings.engine.drain import drain
+from tidings.engine.drain import drain, send_back
 from tidings.engine.feeds import Feeds
 from tidings.engine.publisher import Publisher
 from tidings.engine.registry import Registry
@@ -51,6 +51,7 @@ class Node:
             on_type=catalog.seen,
         )
         self.ready = False
+        self.drain_expected = False  # the process was told to stop, and who runs it will call drain()
         self._broker = ports.broker
         self._registry = Registry(limits)
         self._ticker = Ticker(ports.clock)
@@ -71,6 +72,7 @@ class Node:
     async def start(self) -> None:
         """Connect to the broker. Raises BrokerUnavailable."""
         self.feeds.open()
+        self.drain_expected = self._registry.draining = False
         await self._broker.start(self.feeds)
         self._ticker.set(self, self._clock.monotonic() + self.limits.position_check_seconds)
         self.ready = True
@@ -80,6 +82,11 @@ class Node:
         """Send the clients away, spread over the window; see :mod:`.drain`."""
         self.ready = False
         await drain(self._registry, window_seconds)
+
+    def send_all_back(self) -> None:
+        """Tell everybody to come back in a moment, where the server is about to close the connections by itself."""
+        for connection in self._registry.all():
+            send_back(connection)
 
     async def close(self) -> None:
         """End what is still connected, and let go of everything."""

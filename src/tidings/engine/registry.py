@@ -30,9 +30,13 @@ class Registered(Protocol):
 
 
 class Registry:
-    """Connections by session, and by (tenant, user) once that is known."""
+    """Connections by session, and by (tenant, user) once that is known.
+
+    :ivar draining: the server goes away, so that who comes now is sent away at once.
+    """
 
     def __init__(self, limits: Limits) -> None:
+        self.draining = False
         self._limits = limits
         self._by_session: dict[str, Registered] = {}
         self._emptied: asyncio.Event | None = None
@@ -93,7 +97,8 @@ class Registry:
     async def emptied(self) -> None:
         """Return when there is no connection any more."""
         if self._by_session:
-            self._emptied = asyncio.Event()
+            if self._emptied is None or self._emptied.is_set():
+                self._emptied = asyncio.Event()
             await self._emptied.wait()
 
     def all(self) -> list[Registered]:

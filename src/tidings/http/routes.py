@@ -21,9 +21,9 @@ from tidings.ports import CredentialSource
 from tidings.settings import Settings
 
 
-def routes(backend: Backend, settings: Settings) -> list[Route]:
+def routes(backend: Backend, settings: Settings, catalog: Catalog) -> list[Route]:
     """The HTTP surface under ``settings.prefix``, and the probes beside it."""
-    surface = Surface(backend, settings, ApiKeys(settings.api_keys), Catalog(settings.topics))
+    surface = Surface(backend, settings, ApiKeys(settings.api_keys), catalog)
     guarded: list[tuple[str, Endpoint, str]] = [
         ("publish", publish, "POST"),
         ("cursor", cursor, "GET"),

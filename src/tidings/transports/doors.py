@@ -1,7 +1,8 @@
-"""The doors of the transports over HTTP: ``sse``, ``poll`` and ``session/{id}`` behind one check.
+"""The doors of the transports: ``ws``, ``sse``, ``poll`` and ``session/{id}`` behind one check.
 
-Origin and credentials are :mod:`.handshake`'s decision, as for a WebSocket; what differs is how it is told: by
-an HTTP status, with the same codes in the body, and with the headers by which another origin may read it.
+Origin and credentials are :mod:`.handshake`'s decision; what differs is how it is told: on a WebSocket by a frame
+and a close code, over HTTP by a status, with the same codes in the body, and with the headers by which another
+origin may read it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from tidings.core.codes import ErrorCode
@@ -27,6 +28,7 @@ from tidings.transports.sessions import Sessions, UnknownSession
 from tidings.transports.sse import serve_stream
 from tidings.transports.stopping import StopSignals
 from tidings.transports.visit import Visit
+from tidings.transports.websocket import serve_websocket
 
 log = logging.getLogger("tidings.doors")
 
@@ -67,7 +69,7 @@ class Doors:
         self._rights = RememberedRights(house.authorizer, house.clock)
         self._signals = StopSignals()
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """One route each, under the prefix."""
         node, sessions = self._house.node, self._sessions
         doors: list[tuple[str, Serve, list[str]]] = [
@@ -75,13 +77,17 @@ class Doors:
             ("poll", lambda visit: serve_poll(visit, node, sessions, self._rights), ["GET", "POST"]),
             ("session/{session}", sessions.take_frame, ["POST"]),
         ]
-        found: list[Route] = []
+        found: list[BaseRoute] = [WebSocketRoute(f"{self._house.settings.prefix}/ws", _WebSocketDoor(self._house))]
         for path, serve, methods in doors:
             route = Route(f"{self._house.settings.prefix}/{path}", _Door(self, serve), methods=[*methods, "OPTIONS"])
             assert route.methods is not None
             route.methods.discard("HEAD")  # a stream without a body would never end
             found.append(route)
         return found
+
+    def open(self) -> None:
+        """The node is started: hear when the process is asked to stop. Doing it twice is doing it once."""
+        self._signals.watch(self._sessions.stop)
 
     def close(self) -> None:
         """The node is closed, and has sent everybody away: let go of the signals."""
@@ -104,7 +110,7 @@ class Doors:
                     ErrorCode.UNAUTHORIZED, "Send a token: Authorization: Bearer TOKEN, a cookie, or ?token=."
                 )
             await self._house.start()
-            self._signals.watch(self._sessions.stop_soon)
+            self.open()
             visit = Visit(request, send, decision.credentials, headers)
             await serve(visit)
             return
@@ -140,6 +146,20 @@ class Doors:
         if answer.status_code in (429, 503):
             answer.headers.setdefault("Retry-After", _BACK_OFF_SECONDS)
         return answer
+
+
+class _WebSocketDoor:
+    """An ASGI application, for Starlette takes a function for something else."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket, which the door lets in before it says why not."""
+        await self._house.start()
+        settings = self._house.settings
+        decision = decide(scope, cookie=settings.cookie, allowed_origins=settings.allowed_origins)
+        await serve_websocket(self._house.node, decision, receive, send)
 
 
 class _Door:

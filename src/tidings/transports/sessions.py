@@ -9,16 +9,13 @@ from contextlib import contextmanager, suppress
 from tidings.core.codes import CloseCode, ErrorCode
 from tidings.core.errors import PeerError
 from tidings.core.frames import decode_client_frame
-from tidings.core.inputs import Draining
 from tidings.engine.connection import Connection
-from tidings.engine.drain import COME_BACK_SECONDS
 from tidings.engine.node import Node
 from tidings.ports import Authenticator
 from tidings.transports.asked import read_frame
 from tidings.transports.visit import Visit
 
 STOP_SECONDS = 10.0  # so long nobody new is let in: a stream that began now would keep the process from ending
-OTHERS_SECONDS = 0.5  # who drains the node by itself, as `tidings serve` does, has begun by then
 CAUGHT_UP_SECONDS_MAX = 5.0
 
 
@@ -70,17 +67,17 @@ class Sessions:
         finally:
             del self._streams[connection.id]
 
-    def stop_soon(self) -> None:
-        """The process was asked to end. An ASGI server may wait for open responses before it says so (F39)."""
-        asyncio.get_running_loop().call_later(OTHERS_SECONDS, self._stop)
+    def stop(self) -> None:
+        """The process was asked to end. An ASGI server may wait for open responses before it says so (F39).
 
-    def _stop(self) -> None:
-        """Tell every session when to come back, and end its response, unless somebody sees to that."""
-        if not self._node.ready:
+        Everybody is told when to come back, and the responses are ended, unless somebody sees to a drain. WebSockets
+        are left to the ASGI server, which closes them now.
+        """
+        if self._node.drain_expected or not self._node.ready:
             return
         self._stopped_at = asyncio.get_running_loop().time()
+        self._node.send_all_back()
         for connection in list(self._open):
-            connection.take(Draining(int(COME_BACK_SECONDS * 1_000)))
             connection.end(CloseCode.SERVICE_RESTART, "the server restarts")
 
     async def take_frame(self, visit: Visit) -> None:

@@ -33,7 +33,6 @@ def tidings(*arguments: str, cwd: Path | None = None, **environment: str) -> sub
         (["serve", "--secret", "short"], "error: secret has 5 bytes, and HS256 needs 32 or more"),
         (["serve", "--dev", "--broker", "redis://:pw@x"], "error: broker 'redis' is not supported; use memory"),
         (["serve", "--dev", "--workers", "2"], "error: --workers 2 needs a broker that processes share"),
-        (["serve", "--dev", "--workers", "2", "--broker", "sqlite:///x.db"], "error: serve is one process: start it "),
         (["serve", "--dev", "--limits", "on"], "error: --limits can only be off"),
         (["serve", "--dev", "--prefix", "x"], "error: setting prefix (TIDINGS_PREFIX): 'x' must be a path"),
         (["serve", "--dev", "--allowed-origin", "*"], "error: allowed_origins: '*' is not an origin"),

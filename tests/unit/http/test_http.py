@@ -19,6 +19,7 @@ from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Draft, Exclude, encode_body
 from tidings.core.limits import Limits
 from tidings.core.topics import TopicKey
+from tidings.engine.catalog import Catalog
 from tidings.http import routes
 from tidings.http.answers import STATUS
 from tidings.http.publish import TRACE_SCOPE_KEY
@@ -81,7 +82,7 @@ async def client(server: FakeServer) -> AsyncIterator[httpx.AsyncClient]:
         secret=SECRET, api_keys=["key", "bound@t-1"], limits=server.limits, allowed_origins=["https://ops.example"],
         audience="tidings", topics=["gift-list", "chat"],
     )  # fmt: skip
-    app = Starlette(routes=routes(server, settings))
+    app = Starlette(routes=routes(server, settings, Catalog(settings.topics)))
     app.add_middleware(TraceMiddleware)
     headers = {"authorization": "Bearer key"}
     async with httpx.AsyncClient(
@@ -255,7 +256,7 @@ async def test_tenants(client: httpx.AsyncClient, server: FakeServer) -> None:
 
 
 async def test_without_keys_nothing_is_open(server: FakeServer) -> None:
-    app = Starlette(routes=routes(server, Settings(secret=SECRET)))
+    app = Starlette(routes=routes(server, Settings(secret=SECRET), Catalog(None)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         for authorization in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer key"}):
             answer = await client.post("/realtime/publish", json=event(), headers=authorization)
@@ -375,7 +376,7 @@ async def test_token_refuses(body: Any, code: str, client: httpx.AsyncClient) ->
 
 
 async def test_no_secret_no_token(server: FakeServer) -> None:
-    app = Starlette(routes=routes(server, Settings(api_keys=["key"])))
+    app = Starlette(routes=routes(server, Settings(api_keys=["key"]), Catalog(None)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         answer = await client.post("/realtime/token", json={"user": "u"}, headers={"authorization": "Bearer key"})
         assert error_of(answer)["code"] == "forbidden"
