@@ -228,10 +228,21 @@ describe("what a query does when it is followed, and when not", () => {
     }
     expect(at.live.status.refetching).toBe(true);
     at.backend.change({ tell: false });
-    await at.pass(9_000);
-    expect(at.backend.calls).toBe(0);
-    await at.pass(2_000);
+    await at.pass(500);
     expect([at.backend.calls, at.shown.at(-1)]).toEqual([1, 1]);
+    at.backend.change({ tell: false });
+    await at.pass(9_000);
+    expect(at.backend.calls).toBe(1);
+    await at.pass(2_000);
+    expect([at.backend.calls, at.shown.at(-1)]).toEqual([2, 2]);
+    // By hand it is fetched now, each time that somebody asks.
+    for (const calls of [3, 4]) {
+      at.backend.change({ tell: false });
+      await at.happens(() => at.world.pass(1_000));
+      await at.happens(() => at.live.reconnect());
+      await at.pass(300);
+      expect([at.backend.calls, at.shown.at(-1)]).toEqual([calls, calls]);
+    }
     await at.happens(() => at.world.pass(10_000));
     await at.connect();
     at.backend.calls = 0;

@@ -62,7 +62,7 @@ export class Client implements Live {
       auth: () => this.#options.auth,
       tell: (effect) => this.#tell(effect),
     });
-    this.#http = new Http(environment, url, () => this.#onResponse());
+    this.#http = new Http(environment, url, () => this.#mark("refetchedAt"));
     this.fetch = this.#http.fetch;
     this.#subscribers = new Subscribers((cause, topic) =>
       tell(explain("handler_failed", undefined, topic, cause), "error", this.#options.onError),
@@ -72,6 +72,7 @@ export class Client implements Live {
       transport: null,
       refetching: false,
       refetchedAt: null,
+      askedAt: null,
       since: environment.now(),
       everLive: false,
       lastLiveAt: null,
@@ -163,6 +164,7 @@ export class Client implements Live {
 
   reconnect(): void {
     this.#driver.feed({ input: "reconnect" });
+    this.#mark("askedAt");
   }
 
   reauth(): void {
@@ -266,6 +268,7 @@ export class Client implements Live {
       transport,
       refetching,
       refetchedAt: refetching ? before.refetchedAt : null,
+      askedAt: refetching ? before.askedAt : null,
       since: state === before.state ? before.since : now,
       everLive: before.everLive || state === "live",
       lastLiveAt: state === "live" ? null : wasLive ? now : before.lastLiveAt,
@@ -277,10 +280,10 @@ export class Client implements Live {
     this.#tellStatus();
   }
 
-  /** The page can fetch, though no transport works. */
-  #onResponse(): void {
+  /** No transport works: the page can fetch nevertheless, or is to fetch now. */
+  #mark(what: "refetchedAt" | "askedAt"): void {
     if (!this.#status.refetching) return;
-    this.#status = Object.freeze({ ...this.#status, refetchedAt: this.#environment.now() });
+    this.#status = Object.freeze({ ...this.#status, [what]: this.#environment.now() });
     this.#tellStatus();
   }
 

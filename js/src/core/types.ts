@@ -66,6 +66,8 @@ export interface Status {
   readonly refetching: boolean;
   /** While `refetching`: when a response last came by `live.fetch` or `live.note`, in milliseconds; else null. */
   readonly refetchedAt: number | null;
+  /** While `refetching`: when somebody last asked by `reconnect()`, so that it is fetched now; else null. */
+  readonly askedAt: number | null;
   /** When `state` began, in milliseconds. */
   readonly since: number;
   readonly everLive: boolean;
@@ -149,7 +151,7 @@ export interface Live {
   topicState(topic: string): TopicState;
   /** Where the topic's stream is on this page; null where it has no position. */
   position(topic: string): string | null;
-  /** Dial now, whatever the state; counting of attempts begins anew. */
+  /** Dial now, whatever the state; counting of attempts begins anew. A page that refetches does so now. */
   reconnect(): void;
   /** There are new credentials (of the same user). */
   reauth(): void;

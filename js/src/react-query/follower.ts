@@ -324,11 +324,10 @@ export class Follower {
 
   #watchLiveness(): void {
     if (this.#topics.length === 0) return;
-    const { refetching } = this.#options.live.status;
-    this.liveness.note(
-      this.#topics.every((topic) => this.#isLive(topic)),
-      refetching,
-    );
+    const live = this.#topics.every((topic) => this.#isLive(topic));
+    const fetch = this.liveness.note(live, this.#options.live.status);
+    // A first response is on its way by itself.
+    if (fetch !== null && this.#data() !== undefined) this.refetch(fetch === "now");
   }
 
   #isLive(topic: string): boolean {

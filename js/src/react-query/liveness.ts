@@ -1,5 +1,7 @@
 /** Whether a query is followed at this moment, and since when not: then the page polls. */
 
+import type { Status } from "../core/types.js";
+
 export interface FollowState {
   readonly live: boolean;
   /** Not live for so long that the page should poll. */
@@ -16,6 +18,7 @@ export class Liveness {
   readonly #listeners = new Set<(state: FollowState) => void>();
   #state: FollowState = WAITING;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #askedAt: number | null = null;
 
   get state(): FollowState {
     return this.#state;
@@ -28,18 +31,26 @@ export class Liveness {
     };
   }
 
-  /** `hopeless`: no transport is left, so there is nothing to wait for. */
-  note(live: boolean, hopeless: boolean): void {
+  /**
+   * Whether to fetch beside the polling: `soon` when no transport is left any more, for the data has been
+   * growing old since the last one failed; `now` when somebody asks.
+   */
+  note(live: boolean, { refetching, askedAt }: Status): "soon" | "now" | null {
+    const asked = askedAt !== null && askedAt !== this.#askedAt;
+    this.#askedAt = askedAt;
     if (live) {
       this.stop();
       this.#set(FOLLOWING);
-    } else if (hopeless) {
+    } else if (refetching) {
+      const begins = this.#state !== POLLING;
       this.stop();
       this.#set(POLLING);
+      return asked ? "now" : begins ? "soon" : null;
     } else {
       if (this.#state === FOLLOWING) this.#set(WAITING);
       this.#timer ??= setTimeout(() => this.#set(POLLING), FALLBACK_AFTER_MS);
     }
+    return null;
   }
 
   stop(): void {

@@ -3,7 +3,7 @@
 
 import { createElement, type ReactElement } from "react";
 import type { HumaneState, Words } from "../core/humane.js";
-import { useConnectionStatus } from "./use-connection-status.js";
+import { type ConnectionStatus, useConnectionStatus } from "./use-connection-status.js";
 
 export interface ConnectionBadgeProps {
   className?: string;
@@ -11,6 +11,8 @@ export interface ConnectionBadgeProps {
   words?: Partial<Words>;
   /** The words on its button. */
   retryLabel?: string;
+  /** The same where pressing it fetches anew. */
+  refreshLabel?: string;
   signInLabel?: string;
   /** What "Sign in" does; without it there is no such button. */
   onSignIn?: () => void;
@@ -29,7 +31,7 @@ const SHAPES: Readonly<Record<HumaneState, string>> = {
 };
 
 export function ConnectionBadge(props: ConnectionBadgeProps): ReactElement {
-  const { className, quietMs, words, onSignIn } = props;
+  const { className, quietMs, words } = props;
   const status = useConnectionStatus({
     ...(quietMs === undefined ? {} : { quietMs }),
     ...(words === undefined ? {} : { words }),
@@ -54,19 +56,19 @@ export function ConnectionBadge(props: ConnectionBadgeProps): ReactElement {
       { className: "tidings-badge-announcement", role: "status" },
       status.announcement,
     ),
-    button(status.action, status.retry, props, onSignIn),
+    button(status, props),
   );
 }
 
 function button(
-  action: "retry" | "sign_in" | null,
-  retry: () => void,
-  { retryLabel = "Try now", signInLabel = "Sign in" }: ConnectionBadgeProps,
-  onSignIn: (() => void) | undefined,
+  { action, state, retry }: ConnectionStatus,
+  props: ConnectionBadgeProps,
 ): ReactElement | null {
-  const run = action === "retry" ? retry : action === "sign_in" ? onSignIn : undefined;
+  const { retryLabel = "Try now", refreshLabel = "Refresh now", signInLabel = "Sign in" } = props;
+  const run = action === "retry" ? retry : action === "sign_in" ? props.onSignIn : undefined;
   if (run === undefined) return null;
-  const label = action === "retry" ? retryLabel : signInLabel;
+  const retryWords = state === "refreshing" ? refreshLabel : retryLabel;
+  const label = action === "retry" ? retryWords : signInLabel;
   return createElement(
     "button",
     { type: "button", className: "tidings-badge-action", onClick: () => run() },
