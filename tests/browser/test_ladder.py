@@ -1,0 +1,186 @@
+"""Down the ladder in a real browser, a box in the way: WebSocket, SSE, long-poll, refetching; and up again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from statistics import median
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.figures import Figures
+from tests.browser.following import carried_by, record, told
+from tests.browser.gift_list import GiftList, add_gift, row, shows_the_database
+from tests.browser.measuring import elapsed_ms, stamp_actions, watch
+from tests.browser.middlebox import TRANSPORTS, Fate, Middlebox
+from tests.browser.waiting import until
+from tests.browser.windows import Windows
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+Write = Callable[[str], Awaitable[None]]
+LIST = "mia-seven"
+TOPIC = f"gift-list:{LIST}"
+READ = f"/api/lists/{LIST}"
+TIMES = 5
+MEDIAN_MS_MAX = 300
+# A box that swallows costs a dial its five seconds.
+LIVE_SECONDS_MAX = 14
+REFETCH_SECONDS = 10
+BACK_SECONDS_MAX = 15
+# Sooner than the badge would say that the page is offline, which would not be so.
+REFRESHING_MS_MAX = 5_000
+HAS = "[...document.querySelectorAll('[data-testid=gift-name]')].some(n => n.textContent === argument)"
+# Chromium itself writes a line for each attempt that fails, which no page can prevent.
+CHROMIUM_SAYS = r"WebSocket connection to .* failed|Failed to load resource|net::ERR_"
+
+
+async def two_windows(windows: Windows, gift_list: GiftList, box: Middlebox) -> tuple[Page, Page]:
+    """Ana's and Ben's, on the same list, behind the box. The list does not wait for what is blocked."""
+    ana = await windows.open(gift_list.address("ana", LIST, through=box.http), reduced_motion="reduce")
+    ben = await windows.open(gift_list.address("ben", LIST, through=box.http), reduced_motion="reduce")
+    for page in (ana, ben):
+        await expect(page.get_by_test_id("gift-name")).to_have_count(4)
+    return ana, ben
+
+
+async def follows(ana: Page, ben: Page, gift_list: GiftList, box: Middlebox) -> list[float]:
+    """What Ana adds reaches Ben's screen by an event, not by a refetch; how long each took, in milliseconds."""
+    await record(ben, TOPIC)
+    await stamp_actions(ana)
+    since = time.monotonic()
+    names = [f"Wish {number}" for number in range(TIMES)]
+    took = []
+    for name in names:
+        await watch(ben, HAS, name)
+        await add_gift(ana, name)
+        took.append(await elapsed_ms(ana, ben))
+    assert await told(ben) == names
+    assert box.count("rest", method="GET", path=READ, since=since) == 0, "a page has refetched the list"
+    for page in (ana, ben):
+        await shows_the_database(page, gift_list, LIST)
+    return took
+
+
+async def is_calm(page: Page, transport: str) -> None:
+    """Slower is no trouble: the badge says that the page is live, and only its tooltip how."""
+    badge = page.get_by_test_id("connection-badge").locator(".tidings-badge")
+    await expect(badge).to_have_attribute("data-tone", "good")
+    await expect(badge.locator(".tidings-badge-text")).to_have_text("Live")
+    await expect(badge).to_have_attribute("title", f"live (slower connection) · {transport}")
+    await expect(badge.get_by_role("button")).to_have_count(0)
+
+
+@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.STRIPPED, Fate.STALLED], ids=lambda fate: fate.value)
+async def test_without_websocket_it_is_live_over_sse(
+    windows: Windows, gift_list: GiftList, box: Middlebox, figures: Figures, fate: Fate
+) -> None:
+    windows.allow(CHROMIUM_SAYS, at_most=8)
+    box.block(fate, "websocket")
+    began_at = time.monotonic()
+    ana, ben = await two_windows(windows, gift_list, box)
+    for page in (ana, ben):
+        await carried_by(page, "sse", within_seconds=LIVE_SECONDS_MAX)
+    figures.add(f"WebSocket {fate.value}, two pages live over SSE", after_ms=(time.monotonic() - began_at) * 1000)
+    for page in (ana, ben):
+        await is_calm(page, "sse")
+    took = await follows(ana, ben, gift_list, box)
+    figures.add("added in one window, shown in the other over SSE", median_ms=median(took), max_ms=max(took))
+    assert median(took) < MEDIAN_MS_MAX
+    assert box.count("websocket") >= 2
+    assert box.count("poll") == 0
+
+
+@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.BUFFERED], ids=lambda fate: fate.value)
+async def test_without_streams_it_is_live_over_long_poll(
+    windows: Windows, gift_list: GiftList, box: Middlebox, figures: Figures, fate: Fate
+) -> None:
+    windows.allow(CHROMIUM_SAYS, at_most=12)
+    box.block(Fate.REFUSED, "websocket")
+    box.block(fate, "sse")
+    began_at = time.monotonic()
+    ana, ben = await two_windows(windows, gift_list, box)
+    for page in (ana, ben):
+        await carried_by(page, "poll", within_seconds=LIVE_SECONDS_MAX)
+    figures.add(f"SSE {fate.value} too, two pages live over long-poll", after_ms=(time.monotonic() - began_at) * 1000)
+    for page in (ana, ben):
+        await is_calm(page, "poll")
+    took = await follows(ana, ben, gift_list, box)
+    figures.add("added in one window, shown in the other over long-poll", median_ms=median(took), max_ms=max(took))
+    assert median(took) < MEDIAN_MS_MAX
+    assert box.count("sse") >= 2
+
+
+async def test_with_everything_blocked_it_refetches_and_comes_back(
+    windows: Windows, gift_list: GiftList, box: Middlebox, figures: Figures
+) -> None:
+    windows.allow(CHROMIUM_SAYS, at_most=60)
+    windows.allow(r"\[tidings\] disconnected", at_most=1)
+    page = await windows.open(gift_list.address("ana", LIST, through=box.http), reduced_motion="reduce")
+    await record(page, TOPIC)
+    async with gift_list.writer("ben", LIST) as write:
+        await write("Before the box")
+        await shows_the_database(page, gift_list, LIST)
+        box.block(Fate.REFUSED, *TRANSPORTS)
+        blocked_at = time.monotonic()
+        await says_that_it_refreshes(page)
+        figures.add("everything blocked, told by the badge", after_ms=(time.monotonic() - blocked_at) * 1000)
+
+        await refetches_every_ten_seconds(page, gift_list, box, write)
+        # What one does oneself goes over the API, as ever.
+        await add_gift(page, "Mine, without a stream")
+        await expect(row(page, "Mine, without a stream")).to_have_attribute("data-waiting", "false")
+        assert "Mine, without a stream" in gift_list.names(LIST)
+        await refreshes_by_hand(page, gift_list, box, write)
+        await write("In the last moment")
+
+        box.unblock()
+        unblocked_at = time.monotonic()
+        await carried_by(page, "websocket", within_seconds=BACK_SECONDS_MAX)
+        figures.add("unblocked, back on WebSocket", after_ms=(time.monotonic() - unblocked_at) * 1000)
+        held = await shows_the_database(page, gift_list, LIST)
+        badge = page.get_by_test_id("connection-badge").locator(".tidings-badge")
+        await expect(badge.locator(".tidings-badge-text")).to_have_text("Live")
+
+        # What the refetches had shown already comes as events too: each once, and shown once.
+        assert await told(page) == held[4:]
+        live_at = time.monotonic()
+        await until(now, lambda at: at > live_at + REFETCH_SECONDS + 1, within_seconds=REFETCH_SECONDS + 3)
+        assert box.times("rest", method="GET", path=READ, since=live_at) == [], "it refetches though it is live"
+        await write("At the end")
+        assert (await shows_the_database(page, gift_list, LIST))[4:] == await told(page)
+
+
+async def says_that_it_refreshes(page: Page) -> None:
+    badge = page.get_by_test_id("connection-badge").locator(".tidings-badge")
+    await expect(badge).to_have_attribute("data-state", "refreshing", timeout=REFRESHING_MS_MAX)
+    await expect(badge).to_have_attribute("data-tone", "neutral")
+    await expect(badge.get_by_role("status")).to_contain_text("get through")
+
+
+async def refetches_every_ten_seconds(page: Page, gift_list: GiftList, box: Middlebox, write: Write) -> None:
+    """Counted at the box; what was written since the last time is shown by the next."""
+    start = await count_of(box)
+    await write("Shown by the next refetch")
+    await until(lambda: count_of(box), lambda count: count > start, within_seconds=REFETCH_SECONDS + 2)
+    await shows_the_database(page, gift_list, LIST, within_seconds=1)
+    *_, one, next_one = box.times("rest", method="GET", path=READ)
+    assert REFETCH_SECONDS - 1 < next_one - one < REFETCH_SECONDS + 1
+
+
+async def refreshes_by_hand(page: Page, gift_list: GiftList, box: Middlebox, write: Write) -> None:
+    """The badge's button fetches now, not at the next interval."""
+    await write("Asked for by hand")
+    button = page.get_by_test_id("connection-badge").get_by_role("button", name="Refresh now")
+    await button.click()
+    await shows_the_database(page, gift_list, LIST, within_seconds=1)
+    await says_that_it_refreshes(page)
+
+
+async def count_of(box: Middlebox) -> int:
+    return box.count("rest", method="GET", path=READ)
+
+
+async def now() -> float:
+    return time.monotonic()
