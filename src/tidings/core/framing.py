@@ -6,20 +6,22 @@ Nothing per subscriber goes in here: the same object is pushed to every sink.
 from __future__ import annotations
 
 from tidings.core.events import Publication, splice_cursor
+from tidings.core.websocket.frames import text_frame
 
 _LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
 
 class Framed:
-    """A publication ready to be sent: ``json`` and ``sse`` (bytes) and ``text`` (str)."""
+    """A publication ready to be sent: ``json``, ``sse`` and ``websocket`` (bytes), and ``text`` (str)."""
 
-    __slots__ = ("_json", "_sse", "_text", "publication")
+    __slots__ = ("_json", "_sse", "_text", "_websocket", "publication")
 
     def __init__(self, publication: Publication) -> None:
         self.publication = publication
         self._json: bytes | None = None
         self._sse: bytes | None = None
         self._text: str | None = None
+        self._websocket: bytes | None = None
 
     @property
     def json(self) -> bytes:
@@ -34,6 +36,13 @@ class Framed:
         if self._text is None:
             self._text = self.json.decode()
         return self._text
+
+    @property
+    def websocket(self) -> bytes:
+        """The same as one WebSocket frame, header and all."""
+        if self._websocket is None:
+            self._websocket = text_frame(self.json)
+        return self._websocket
 
     @property
     def sse(self) -> bytes:

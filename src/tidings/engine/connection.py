@@ -87,9 +87,14 @@ class Connection:
         """A frame came."""
         self.take(i.FrameReceived(text))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether many answers are under way: then a transport should wait for ``caught_up`` before it reads on."""
+        return exceeds(len(self._work), self._services.limits.waiting_frames)
+
     async def caught_up(self) -> None:
         """Return when few answers are under way: a transport that waits here reads no faster than we answer."""
-        if exceeds(len(self._work), self._services.limits.waiting_frames):
+        if self.is_behind:
             self._room = asyncio.Event()
             await self._room.wait()
 
