@@ -30,6 +30,7 @@ from tidings.observe.trace import TraceMiddleware, current_trace_id
 from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
 from tidings.settings import ConfigurationError, Settings
 from tidings.transports.doors import Doors, House
+from tidings.transports.websocket_fast_path import FastPath, FastPathMiddleware
 
 SYNC_SECONDS_MAX = 30.0
 
@@ -117,6 +118,7 @@ class Tidings:
         redact_uvicorn()  # a token in the query must not end up in its access log
         app.add_middleware(TraceMiddleware)
         app.add_middleware(ExposingMiddleware)
+        app.add_middleware(FastPathMiddleware, path=FastPath(self.settings, self.node, self._clock))
         inner = app.router.lifespan_context
 
         @asynccontextmanager

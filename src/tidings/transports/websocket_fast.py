@@ -1,0 +1,173 @@
+"""The fast transport's door: a WebSocket protocol class for uvicorn.
+
+``uvicorn --ws tidings.transports.websocket_fast:WebSocketProtocol``, or ``tidings serve`` and ``tidings run``,
+which use it by default. uvicorn's HTTP protocol makes one for each upgrade, calls ``connection_made`` and hands
+the request over as bytes. The path of a mounted Tidings is answered here, with no ASGI task and no queue; every
+other request goes on, as it came, to the class that uvicorn would have used.
+
+What uvicorn asks of such a class, and nowhere says: stand in ``server_state.connections`` until
+``connection_lost``, have ``shutdown()``, and do not call ``set_protocol`` while it hands the request over, for
+it sets its own afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.utils import get_remote_addr, is_ssl
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+from uvicorn.server import ServerState
+
+from tidings.core.websocket.handshake import (
+    HandshakeFault,
+    UpgradeRequest,
+    accept_answer,
+    check_upgrade,
+    parse_request,
+)
+from tidings.transports.websocket_fast_path import STATE_KEY, FastPath
+
+_uvicorn_log = logging.getLogger("uvicorn.error")
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """Stands at the door for the length of one request, then makes room for what serves it."""
+
+    __slots__ = ("_app_state", "_config", "_inner", "_server_state", "_transport")
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._inner: Any = None
+        self._transport: Any = None
+
+    # The contract with uvicorn.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The HTTP protocol passes its transport on."""
+        self._transport = transport
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """The whole request; what comes while the loop still calls us is for our successor."""
+        if self._inner is not None:
+            self._inner.data_received(data)
+            return
+        target = data[: data.find(b"\r\n")].split(b" ")[1:2]
+        path = self._fast_path(target[0]) if target else None
+        if path is None:
+            self._hand_over(data)
+            return
+        try:
+            request = parse_request(data)
+            self._accept(path, request, check_upgrade(request))
+        except HandshakeFault as fault:
+            self._transport.write(fault.answer())
+            self._transport.close()
+
+    def eof_received(self) -> None:
+        """Passed on."""
+        if self._inner is not None:
+            self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        """Passed on."""
+        if self._inner is not None:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Passed on."""
+        if self._inner is not None:
+            self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Passed on."""
+        self._connections.discard(self)
+        if self._inner is not None:
+            self._inner.connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops: a request that was refused has its answer already."""
+        self._transport.close()
+
+    # Inside.
+
+    @property
+    def _connections(self) -> set[Any]:
+        return self._server_state.connections
+
+    def _fast_path(self, target: bytes) -> FastPath | None:
+        """By the target as it was sent. One that means our path in other letters goes to our route, not past it."""
+        paths: dict[bytes, FastPath] = self._app_state.get(STATE_KEY, {})
+        return paths.get(target.partition(b"?")[0])
+
+    def _accept(self, path: FastPath, request: UpgradeRequest, key: bytes) -> None:
+        decision = path.decide(self._scope(request))
+        self._transport.write(accept_answer(key, self._server_state.default_headers))
+        link = path.link(self._transport, self._connections)
+        self._succeeded_by(link)
+        if _uvicorn_log.isEnabledFor(logging.INFO):
+            _uvicorn_log.info('%s - "WebSocket %s" [accepted]', decision.client_address, request.path.decode("latin-1"))
+        link.open(decision)
+
+    def _hand_over(self, data: bytes) -> None:
+        assert AutoWebSocketsProtocol is not None, "websockets is one of our dependencies"
+        make: Callable[..., Any] = AutoWebSocketsProtocol
+        inner = make(config=self._config, server_state=self._server_state, app_state=self._app_state)
+        inner.connection_made(self._transport)
+        self._succeeded_by(inner)
+        inner.data_received(data)
+
+    def _succeeded_by(self, inner: Any) -> None:
+        self._inner = inner
+        self._connections.discard(self)
+        asyncio.get_running_loop().call_soon(self._transport.set_protocol, inner)
+
+    def _scope(self, request: UpgradeRequest) -> dict[str, Any]:
+        """The ASGI scope, as far as the decision reads it."""
+        scope: dict[str, Any] = {
+            "type": "websocket",
+            "scheme": "wss" if is_ssl(self._transport) else "ws",
+            "client": get_remote_addr(self._transport),
+            "path": request.path.decode("latin-1"),
+            "query_string": request.query,
+            "headers": request.headers,
+        }
+        if self._config.proxy_headers and any(name.startswith(b"x-forwarded-") for name, _ in request.headers):
+            trusted = self._config.forwarded_allow_ips
+            _apply_proxy_headers(scope, trusted if isinstance(trusted, str) else tuple(trusted))
+        return scope
+
+
+def _apply_proxy_headers(scope: dict[str, Any], trusted: str | tuple[str, ...]) -> None:
+    """Put the client's address and scheme in, where a trusted proxy names them: by uvicorn's own code.
+
+    Its middleware awaits nothing but the application behind it, which here does nothing.
+    """
+    try:
+        _proxy_headers(trusted)(scope, _nowhere, _nowhere).send(None)
+    except StopIteration:
+        return
+    raise AssertionError("uvicorn's ProxyHeadersMiddleware awaits something that is not there")
+
+
+@lru_cache(maxsize=16)
+def _proxy_headers(trusted: str | tuple[str, ...]) -> Any:
+    return ProxyHeadersMiddleware(_nowhere, trusted_hosts=trusted if isinstance(trusted, str) else list(trusted))
+
+
+async def _nowhere(*_: Any) -> Any:
+    """An application that does nothing."""
