@@ -14,9 +14,9 @@ from tests.browser.bench import Bench, bench_process
 from tests.browser.bundles import build_example, build_package, bundle_pages
 from tests.browser.figures import Figures
 from tests.browser.gift_list import GiftList
-from tests.browser.middlebox import Middlebox, middlebox
 from tests.browser.processes import Server
 from tests.browser.windows import Windows, chromium
+from tests.faults.proxy import FaultProxy, fault_proxy
 
 FIGURES = pytest.StashKey[Figures]()
 
@@ -103,8 +103,8 @@ async def gift_list(example_pages: None, windows: Windows, tmp_path: Path) -> As
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def box(gift_list: GiftList, windows: Windows) -> AsyncIterator[Middlebox]:
+async def proxy(gift_list: GiftList, windows: Windows) -> AsyncIterator[FaultProxy]:
     """What stands between the windows and the gift list."""
-    async with middlebox(gift_list.port) as one:
+    async with fault_proxy(gift_list.port) as one:
         yield one
         await windows.close()

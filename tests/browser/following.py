@@ -13,7 +13,7 @@ _RECORD = """topic => {
 
 async def record(page: Page, topic: str) -> None:
     """From now on ``told`` knows each event of the topic; the page has to be live on it."""
-    await page.wait_for_function("topic => __tidings.topicState(topic).state === 'live'", arg=topic)
+    await page.wait_for_function("topic => window.__tidings?.topicState(topic).state === 'live'", arg=topic)
     await page.evaluate(_RECORD, topic)
 
 
@@ -28,5 +28,5 @@ async def told(page: Page) -> list[str]:
 async def carried_by(page: Page, transport: str, *, within_seconds: float = 10) -> None:
     """Wait until the page is live on that transport."""
     await page.wait_for_function(
-        "transport => __tidings.status.transport === transport", arg=transport, timeout=within_seconds * 1000
+        "transport => window.__tidings?.status.transport === transport", arg=transport, timeout=within_seconds * 1000
     )

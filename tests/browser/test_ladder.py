@@ -1,4 +1,4 @@
-"""Down the ladder in a real browser, a box in the way: WebSocket, SSE, long-poll, refetching; and up again."""
+"""Down the ladder in a real browser, a proxy in the way: WebSocket, SSE, long-poll, refetching; and up again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from statistics import median
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.blocking import ALL, Way, asked, block
 from tests.browser.figures import Figures
 from tests.browser.following import carried_by, record, told
 from tests.browser.gift_list import GiftList, add_gift, row, shows_the_database
 from tests.browser.measuring import elapsed_ms, stamp_actions, watch
-from tests.browser.middlebox import TRANSPORTS, Fate, Middlebox
 from tests.browser.waiting import until
 from tests.browser.windows import Windows
+from tests.faults.proxy import FaultProxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -25,7 +26,7 @@ TOPIC = f"gift-list:{LIST}"
 READ = f"/api/lists/{LIST}"
 TIMES = 5
 MEDIAN_MS_MAX = 300
-# A box that swallows costs a dial its five seconds.
+# A proxy that swallows costs a dial its five seconds.
 LIVE_SECONDS_MAX = 14
 REFETCH_SECONDS = 10
 BACK_SECONDS_MAX = 15
@@ -36,20 +37,20 @@ HAS = "[...document.querySelectorAll('[data-testid=gift-name]')].some(n => n.tex
 CHROMIUM_SAYS = r"WebSocket connection to .* failed|Failed to load resource|net::ERR_"
 
 
-async def two_windows(windows: Windows, gift_list: GiftList, box: Middlebox) -> tuple[Page, Page]:
-    """Ana's and Ben's, on the same list, behind the box. The list does not wait for what is blocked."""
-    ana = await windows.open(gift_list.address("ana", LIST, through=box.http), reduced_motion="reduce")
-    ben = await windows.open(gift_list.address("ben", LIST, through=box.http), reduced_motion="reduce")
+async def two_windows(windows: Windows, gift_list: GiftList, proxy: FaultProxy) -> tuple[Page, Page]:
+    """Ana's and Ben's, on the same list, behind the proxy. The list does not wait for what is blocked."""
+    ana = await windows.open(gift_list.address("ana", LIST, through=proxy.http), reduced_motion="reduce")
+    ben = await windows.open(gift_list.address("ben", LIST, through=proxy.http), reduced_motion="reduce")
     for page in (ana, ben):
         await expect(page.get_by_test_id("gift-name")).to_have_count(4)
     return ana, ben
 
 
-async def follows(ana: Page, ben: Page, gift_list: GiftList, box: Middlebox) -> list[float]:
+async def follows(ana: Page, ben: Page, gift_list: GiftList, proxy: FaultProxy) -> list[float]:
     """What Ana adds reaches Ben's screen by an event, not by a refetch; how long each took, in milliseconds."""
     await record(ben, TOPIC)
     await stamp_actions(ana)
-    since = time.monotonic()
+    read = proxy.requests[READ]
     names = [f"Wish {number}" for number in range(TIMES)]
     took = []
     for name in names:
@@ -57,7 +58,7 @@ async def follows(ana: Page, ben: Page, gift_list: GiftList, box: Middlebox) -> 
         await add_gift(ana, name)
         took.append(await elapsed_ms(ana, ben))
     assert await told(ben) == names
-    assert box.count("rest", method="GET", path=READ, since=since) == 0, "a page has refetched the list"
+    assert proxy.requests[READ] == read, "a page has refetched the list"
     for page in (ana, ben):
         await shows_the_database(page, gift_list, LIST)
     return took
@@ -72,70 +73,70 @@ async def is_calm(page: Page, transport: str) -> None:
     await expect(badge.get_by_role("button")).to_have_count(0)
 
 
-@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.STRIPPED, Fate.STALLED], ids=lambda fate: fate.value)
+@pytest.mark.parametrize("way", ["refused", "stripped", "stalled"])
 async def test_without_websocket_it_is_live_over_sse(
-    windows: Windows, gift_list: GiftList, box: Middlebox, figures: Figures, fate: Fate
+    windows: Windows, gift_list: GiftList, proxy: FaultProxy, figures: Figures, way: Way
 ) -> None:
     windows.allow(CHROMIUM_SAYS, at_most=8)
-    box.block(fate, "websocket")
+    block(proxy, way, "websocket")
     began_at = time.monotonic()
-    ana, ben = await two_windows(windows, gift_list, box)
+    ana, ben = await two_windows(windows, gift_list, proxy)
     for page in (ana, ben):
         await carried_by(page, "sse", within_seconds=LIVE_SECONDS_MAX)
-    figures.add(f"WebSocket {fate.value}, two pages live over SSE", after_ms=(time.monotonic() - began_at) * 1000)
+    figures.add(f"WebSocket {way}, two pages live over SSE", after_ms=(time.monotonic() - began_at) * 1000)
     for page in (ana, ben):
         await is_calm(page, "sse")
-    took = await follows(ana, ben, gift_list, box)
+    took = await follows(ana, ben, gift_list, proxy)
     figures.add("added in one window, shown in the other over SSE", median_ms=median(took), max_ms=max(took))
     assert median(took) < MEDIAN_MS_MAX
-    assert box.count("websocket") >= 2
-    assert box.count("poll") == 0
+    assert asked(proxy, "websocket") >= 2
+    assert asked(proxy, "poll") == 0
 
 
-@pytest.mark.parametrize("fate", [Fate.REFUSED, Fate.BUFFERED], ids=lambda fate: fate.value)
+@pytest.mark.parametrize("way", ["refused", "buffered"])
 async def test_without_streams_it_is_live_over_long_poll(
-    windows: Windows, gift_list: GiftList, box: Middlebox, figures: Figures, fate: Fate
+    windows: Windows, gift_list: GiftList, proxy: FaultProxy, figures: Figures, way: Way
 ) -> None:
     windows.allow(CHROMIUM_SAYS, at_most=12)
-    box.block(Fate.REFUSED, "websocket")
-    box.block(fate, "sse")
+    block(proxy, "refused", "websocket")
+    block(proxy, way, "sse")
     began_at = time.monotonic()
-    ana, ben = await two_windows(windows, gift_list, box)
+    ana, ben = await two_windows(windows, gift_list, proxy)
     for page in (ana, ben):
         await carried_by(page, "poll", within_seconds=LIVE_SECONDS_MAX)
-    figures.add(f"SSE {fate.value} too, two pages live over long-poll", after_ms=(time.monotonic() - began_at) * 1000)
+    figures.add(f"SSE {way} too, two pages live over long-poll", after_ms=(time.monotonic() - began_at) * 1000)
     for page in (ana, ben):
         await is_calm(page, "poll")
-    took = await follows(ana, ben, gift_list, box)
+    took = await follows(ana, ben, gift_list, proxy)
     figures.add("added in one window, shown in the other over long-poll", median_ms=median(took), max_ms=max(took))
     assert median(took) < MEDIAN_MS_MAX
-    assert box.count("sse") >= 2
+    assert asked(proxy, "sse") >= 2
 
 
 async def test_with_everything_blocked_it_refetches_and_comes_back(
-    windows: Windows, gift_list: GiftList, box: Middlebox, figures: Figures
+    windows: Windows, gift_list: GiftList, proxy: FaultProxy, figures: Figures
 ) -> None:
     windows.allow(CHROMIUM_SAYS, at_most=60)
     windows.allow(r"\[tidings\] disconnected", at_most=1)
-    page = await windows.open(gift_list.address("ana", LIST, through=box.http), reduced_motion="reduce")
+    page = await windows.open(gift_list.address("ana", LIST, through=proxy.http), reduced_motion="reduce")
     await record(page, TOPIC)
     async with gift_list.writer("ben", LIST) as write:
-        await write("Before the box")
+        await write("Before the blockade")
         await shows_the_database(page, gift_list, LIST)
-        box.block(Fate.REFUSED, *TRANSPORTS)
+        block(proxy, "refused", *ALL)
         blocked_at = time.monotonic()
         await says_that_it_refreshes(page)
         figures.add("everything blocked, told by the badge", after_ms=(time.monotonic() - blocked_at) * 1000)
 
-        await refetches_every_ten_seconds(page, gift_list, box, write)
+        await refetches_every_ten_seconds(page, gift_list, proxy, write)
         # What one does oneself goes over the API, as ever.
         await add_gift(page, "Mine, without a stream")
         await expect(row(page, "Mine, without a stream")).to_have_attribute("data-waiting", "false")
         assert "Mine, without a stream" in gift_list.names(LIST)
-        await refreshes_by_hand(page, gift_list, box, write)
+        await refreshes_by_hand(page, gift_list, proxy, write)
         await write("In the last moment")
 
-        box.unblock()
+        proxy.heal()
         unblocked_at = time.monotonic()
         await carried_by(page, "websocket", within_seconds=BACK_SECONDS_MAX)
         figures.add("unblocked, back on WebSocket", after_ms=(time.monotonic() - unblocked_at) * 1000)
@@ -145,9 +146,9 @@ async def test_with_everything_blocked_it_refetches_and_comes_back(
 
         # What the refetches had shown already comes as events too: each once, and shown once.
         assert await told(page) == held[4:]
-        live_at = time.monotonic()
+        live_at, read = time.monotonic(), proxy.requests[READ]
         await until(now, lambda at: at > live_at + REFETCH_SECONDS + 1, within_seconds=REFETCH_SECONDS + 3)
-        assert box.times("rest", method="GET", path=READ, since=live_at) == [], "it refetches though it is live"
+        assert proxy.requests[READ] == read, "it refetches though it is live"
         await write("At the end")
         assert (await shows_the_database(page, gift_list, LIST))[4:] == await told(page)
 
@@ -159,17 +160,17 @@ async def says_that_it_refreshes(page: Page) -> None:
     await expect(badge.get_by_role("status")).to_contain_text("get through")
 
 
-async def refetches_every_ten_seconds(page: Page, gift_list: GiftList, box: Middlebox, write: Write) -> None:
-    """Counted at the box; what was written since the last time is shown by the next."""
-    start = await count_of(box)
+async def refetches_every_ten_seconds(page: Page, gift_list: GiftList, proxy: FaultProxy, write: Write) -> None:
+    """Counted at the proxy; what was written since the last time is shown by the next."""
+    began_at, read = time.monotonic(), proxy.requests[READ]
+    assert read >= 2, "it has not fetched when the last transport failed"
     await write("Shown by the next refetch")
-    await until(lambda: count_of(box), lambda count: count > start, within_seconds=REFETCH_SECONDS + 2)
+    await until(lambda: reads(proxy), lambda count: count > read, within_seconds=REFETCH_SECONDS + 2)
+    assert time.monotonic() - began_at > REFETCH_SECONDS - 2
     await shows_the_database(page, gift_list, LIST, within_seconds=1)
-    *_, one, next_one = box.times("rest", method="GET", path=READ)
-    assert REFETCH_SECONDS - 1 < next_one - one < REFETCH_SECONDS + 1
 
 
-async def refreshes_by_hand(page: Page, gift_list: GiftList, box: Middlebox, write: Write) -> None:
+async def refreshes_by_hand(page: Page, gift_list: GiftList, proxy: FaultProxy, write: Write) -> None:
     """The badge's button fetches now, not at the next interval."""
     await write("Asked for by hand")
     button = page.get_by_test_id("connection-badge").get_by_role("button", name="Refresh now")
@@ -178,8 +179,8 @@ async def refreshes_by_hand(page: Page, gift_list: GiftList, box: Middlebox, wri
     await says_that_it_refreshes(page)
 
 
-async def count_of(box: Middlebox) -> int:
-    return box.count("rest", method="GET", path=READ)
+async def reads(proxy: FaultProxy) -> int:
+    return proxy.requests[READ]
 
 
 async def now() -> float:
