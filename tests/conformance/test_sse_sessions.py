@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.over_http import LIST, bearer, publish, server, token, until
 from tests.streams import streaming
+from tidings import Limits
 
 
 async def test_frames_for_a_session_are_answered_in_its_stream() -> None:
@@ -57,6 +58,35 @@ async def test_frames_that_are_none_and_sessions_that_are_not_ours() -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
         assert (await http.post(path, json=ping)).status_code == 202
         assert (await stream.frame()) == {"type": "pong", "topic": "system", "id": 1}, "of all those, the last alone"
+
+
+async def test_an_opening_takes_all_topics_along_that_a_connection_may_hold() -> None:
+    names = [f"gift-list:{number}" for number in range(256)]
+    async with server() as (live, http):
+        cursors = {name: (await publish(live, "a", "b", topic=name))[0] for name in (names[0], names[101], names[255])}
+        body = {"type": "subscribe", "topics": names, "since": cursors, "id": 7}
+        async with streaming(http, "/sse?ids=0", json=body) as stream:
+            answered: dict[str, Any] = {}
+            events: dict[str, str] = {}
+            while len(answered) < len(names) or len(events) < len(cursors):
+                frame = await stream.frame()
+                if frame.get("type") == "subscribed":
+                    assert frame["id"] == 7
+                    answered |= frame["topics"]
+                elif "event" in frame:
+                    events[frame["topic"]] = frame["data"]["entity_id"]
+            assert {name for name, answer in answered.items() if answer["recovered"]} == set(cursors)
+            assert events == dict.fromkeys(cursors, "b")
+
+
+async def test_what_a_connection_may_not_hold_is_refused_topic_by_topic() -> None:
+    names = [f"gift-list:{number}" for number in range(6)]
+    async with server(Limits(topics_per_frame=2, topics_per_connection=5)) as (_, http):
+        async with streaming(http, "/sse?ids=0", json={"type": "subscribe", "topics": names}) as stream:
+            frames = [await stream.frame() for _ in range(4)]
+        answers = [name for frame in frames for name in frame.get("topics", ()) if frame["type"] == "subscribed"]
+        errors = [(frame["code"], frame["topic"]) for frame in frames if frame["type"] == "error"]
+        assert (sorted(answers), errors) == (names[:5], [("too_many_subscriptions", names[5])])
 
 
 async def test_a_session_ends_with_its_stream() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,6 +18,7 @@ from tidings.core.frames import FrameId, Subscribe, decode_client_frame
 from tidings.core.limits import NESTING_MAX, Limits, exceeds
 
 LAST_EVENT_ID_BYTES_MAX = 4_096  # what we write at most, so that headers stay within every server's bounds
+OPENING_TOPICS_MAX = 256  # what our clients name when they open a stream, whatever a connection may hold
 BODY_SECONDS_MAX = 10.0  # a body that comes byte by byte holds a connection
 
 
@@ -39,6 +40,15 @@ class Asked:
         """The same as a ``subscribe`` frame for the session."""
         return msgspec.json.encode(_SubscribeFrame(self.topics, self.since, self.frame_id))
 
+    def frames(self, topics_max: int) -> list[bytes]:
+        """The same as ``subscribe`` frames of at most so many topics each (0: any number), all with the same id."""
+        size = topics_max or len(self.topics) or 1
+        chunks = [self.topics[start : start + size] for start in range(0, len(self.topics), size)] or [[]]
+        return [
+            replace(self, topics=chunk, since={name: self.since[name] for name in chunk if name in self.since}).frame
+            for chunk in chunks
+        ]
+
 
 class _SubscribeFrame(msgspec.Struct, tag_field="type", tag="subscribe"):
     topics: Sequence[str]
@@ -49,9 +59,10 @@ class _SubscribeFrame(msgspec.Struct, tag_field="type", tag="subscribe"):
 async def asked_of_stream(request: Request, limits: Limits) -> Asked:
     """``GET ?topics=a,b&since=a=cursor&ids=0``, or ``POST`` with a ``subscribe`` frame.
 
-    A ``Last-Event-ID`` holds all positions, and they are newer than those of the address, which a plain
-    ``EventSource`` repeats at each reconnect. Raises PeerError ``bad_frame``, ``bad_json``,
-    ``too_many_topics``, or those of the body.
+    A stream that is opened anew takes all its topics along, for its session may be another process's: so the
+    opening may name as many as a connection may hold. A ``Last-Event-ID`` holds all positions, and they are newer
+    than those of the address, which a plain ``EventSource`` repeats at each reconnect. Raises PeerError
+    ``bad_frame``, ``bad_json``, ``too_many_topics``, or those of the body.
     """
     query = _query(request)
     with_ids = query.get("ids", ["1"])[-1] != "0"
@@ -61,12 +72,19 @@ async def asked_of_stream(request: Request, limits: Limits) -> Asked:
         if not isinstance(frame, Subscribe):
             raise PeerError(ErrorCode.BAD_FRAME, "The body must be a subscribe frame.", path="type")
         asked = Asked(topics=frame.topics, since=frame.since, frame_id=frame.id, with_ids=with_ids)
-        return _checked(asked, limits)
+        return _checked(asked, _opening_topics_max(limits))
     topics, since = _from_query(query)
     last_event_id = request.headers.get("last-event-id")
     if last_event_id:
         since = _from_last_event_id(last_event_id)
-    return _checked(Asked(topics=topics, since=since, with_ids=with_ids), limits)
+    return _checked(Asked(topics=topics, since=since, with_ids=with_ids), _opening_topics_max(limits))
+
+
+def _opening_topics_max(limits: Limits) -> int:
+    """0 is no bound. What the connection may not hold is refused topic by topic."""
+    if not limits.topics_per_frame:
+        return 0
+    return max(limits.topics_per_frame, limits.topics_per_connection, OPENING_TOPICS_MAX)
 
 
 class _PollBody(msgspec.Struct):
@@ -90,7 +108,7 @@ async def asked_of_poll(request: Request, limits: Limits) -> Asked:
     else:
         topics, since = _from_query(_query(request))
         asked = Asked(topics=topics, since=since)
-    return _checked(asked, limits)
+    return _checked(asked, limits.topics_per_frame)
 
 
 def _decode_poll(body: bytes) -> _PollBody:
@@ -159,11 +177,11 @@ def _from_last_event_id(text: str) -> dict[str, str]:
     return {topic.strip(): cursor.strip() for topic, equals, cursor in entries if equals}
 
 
-def _checked(asked: Asked, limits: Limits) -> Asked:
-    if exceeds(len(asked.topics), limits.topics_per_frame):
+def _checked(asked: Asked, topics_max: int) -> Asked:
+    if exceeds(len(asked.topics), topics_max):
         raise PeerError(
             ErrorCode.TOO_MANY_TOPICS,
-            f"At most {limits.topics_per_frame} topics at once; these are {len(asked.topics)}.",
+            f"At most {topics_max} topics at once; these are {len(asked.topics)}.",
         )
     decode_client_frame(asked.frame)  # the rules for an id are the frames'
     return asked

@@ -217,7 +217,8 @@ async def serve_stream(visit: Visit, node: Node, sessions: Sessions) -> None:
             await visit.start(200, HEADERS)
             sink.begin(with_ids=asked.with_ids)
             with sessions.taking_frames(connection):
-                connection.feed(asked.frame)
+                for frame in asked.frames(node.limits.topics_per_frame):
+                    connection.feed(frame)
                 watching = asyncio.create_task(visit.left())
                 watching.add_done_callback(lambda _: sink.finished.set())
                 await sink.finished.wait()
