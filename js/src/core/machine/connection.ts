@@ -6,8 +6,14 @@
  */
 
 import { arm, type Context, cancel, enter, report, send } from "./context.js";
-import { afterMiss, dialMs, onWelcomed, stopClimbing } from "./ladder.js";
-import { dropPublishes, losePublishes, sendQueued } from "./publishes.js";
+import { afterBreak, afterMiss, dialMs, onWelcomed, stopClimbing } from "./ladder.js";
+import {
+  dropPublishes,
+  losePublishes,
+  refuseLargest,
+  repeatPublishes,
+  sendQueued,
+} from "./publishes.js";
 import { readWelcome } from "./renewal.js";
 import { askAll, askFirst, loseTopics } from "./subscriptions.js";
 import type { RawFrame, Reason } from "./values.js";
@@ -22,7 +28,9 @@ const PAUSING: Readonly<Record<number, Reason>> = {
   4429: "slow_down",
   4503: "slow_down",
 };
-const AWAY = 1001;
+/** Codes of the server itself, beside 1012; below are those of the protocol, and of what stands in between. */
+const OWN_CODES = 4400;
+const TOO_LARGE = 1009;
 const NORMAL = 1000;
 const TIMEOUT = 4408;
 
@@ -104,22 +112,47 @@ export function onLost(m: Context, code: number | null): void {
       dial(m, true);
     }
   } else {
+    if (code === TOO_LARGE) refuseLargest(m);
+    const down = broke(m, code) && afterBreak(m);
     leave(m);
     const reason = code === null ? undefined : PAUSING[code];
+    if (down) dialNext(m, "lost", code);
     // A server that asks for patience has been reached: that is no reason for another transport.
-    if (reason === undefined && m.state === "connecting") onDialFailed(m, "lost", code);
+    else if (reason === undefined && m.state === "connecting") onDialFailed(m, "lost", code);
     else retry(m, reason ?? "lost", code);
   }
+}
+
+/** Whether a live connection ended soon after its `welcome`, and the server had not planned it. */
+function broke(m: Context, code: number | null): boolean {
+  const planned = m.windowMs !== null || code === 1012 || (code !== null && code >= OWN_CODES);
+  return m.state === "live" && !planned && m.now - m.welcomedAt < m.options.stable_ms;
 }
 
 /** A dial came to nothing: the next transport at once, or a pause. */
 function onDialFailed(m: Context, reason: Reason, code: number | null): void {
   if (afterMiss(m) === "pause") retry(m, reason, code);
-  else {
-    m.reason = reason;
-    m.code = code;
-    dial(m);
-  }
+  else dialNext(m, reason, code);
+}
+
+/** Dial at once what the ladder has come to. */
+function dialNext(m: Context, reason: Reason, code: number | null): void {
+  m.reason = reason;
+  m.code = code;
+  dial(m);
+}
+
+/**
+ * A frame found another process than the one that has the stream. A new stream takes all topics along in its
+ * opening: at once, unless that has just been done and did not help.
+ */
+export function reopen(m: Context): void {
+  const soon = broke(m, null);
+  const down = soon && afterBreak(m);
+  repeatPublishes(m);
+  drop(m, NORMAL);
+  if (soon && !down && (m.breaks.get(m.transport) ?? 0) > 1) retry(m, "lost", null);
+  else dialNext(m, "lost", null);
 }
 
 /** The application could not give credentials: nothing has been dialled. */
@@ -138,10 +171,13 @@ export function abandon(m: Context, reason: Reason): void {
 
 /** The link is dead: dial anew at once; the pause comes if that fails too. */
 export function replace(m: Context, reason: Reason): void {
+  const down = !m.proven && afterBreak(m);
   drop(m, TIMEOUT);
-  if (exhausted(m, reason, null)) return;
-  m.attempt += 1;
-  tell(m);
+  if (!down) {
+    if (exhausted(m, reason, null)) return;
+    m.attempt += 1;
+    tell(m);
+  }
   m.reason = reason;
   dial(m);
 }
@@ -229,23 +265,6 @@ export function dialByHand(m: Context): void {
   redial(m, null, force);
 }
 
-/** A page that was shown after a dial in the dark: such a dial may hang for long, so begin it anew. */
-export function redialIfBlind(m: Context): void {
-  if (m.dialledHidden && !m.hidden) redial(m, m.reason);
-}
-
-/** The reason to hold still is over, unless the application asked for it. */
-export function unpause(m: Context): void {
-  if (m.prerendering) return;
-  if (wanted(m)) redial(m);
-  else enter(m, "idle");
-}
-
-/** The same for what the browser tells; a page that is still hidden goes on waiting. */
-export function wakeFromPause(m: Context): void {
-  if (m.reason !== "paused" && !m.hidden) unpause(m);
-}
-
 /** The connection has held for a while: its failures are history. */
 export function onStable(m: Context): void {
   m.attempt = 0;
@@ -256,13 +275,6 @@ export function onStable(m: Context): void {
 /** Where the application wants it, a page that stays hidden leaves. */
 export function watchHidden(m: Context): void {
   if (m.options.pause_after_ms !== null) arm(m, "hidden", m.options.pause_after_ms);
-}
-
-/** Hold still without a connection, positions kept. */
-export function pause(m: Context, reason: Reason): void {
-  drop(m, AWAY);
-  cancel(m, "backoff", "wake");
-  enter(m, "paused", reason);
 }
 
 /** Nobody has used the connection for a while. */
@@ -283,7 +295,7 @@ export function close(m: Context): void {
 }
 
 /** Detach the socket (or the dial under way) and forget what only it knew. */
-function drop(m: Context, code: number): void {
+export function drop(m: Context, code: number): void {
   if (m.state === "connecting" || m.state === "live") {
     m.effects.push({ effect: "drop", generation: m.generation, code });
     leave(m);

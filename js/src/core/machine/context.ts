@@ -76,6 +76,11 @@ export interface Context {
   transport: TransportName;
   /** Transports that were welcomed in this visit. */
   readonly worked: Set<TransportName>;
+  /** Connections in a row that broke soon after their `welcome`, by transport. */
+  readonly breaks: Map<TransportName, number>;
+  welcomedAt: number;
+  /** This connection has been heard of long enough after its `welcome`. */
+  proven: boolean;
   /** Failed dials in a row of this transport. */
   misses: number;
   /** No transport is left. */
@@ -103,6 +108,8 @@ export interface Context {
   watchdogMs: number;
   expiresMs: number | null;
   topicsPerFrame: number;
+  /** The largest frame that the server takes; null where it names no bound. */
+  frameBytes: number | null;
   // The page.
   hidden: boolean;
   offline: boolean;
@@ -130,6 +137,10 @@ export interface Publish {
   readonly frame: PublishFrame;
   readonly queued: boolean;
   id: number | null;
+  /** Its frame in UTF-8, once it has been sent. */
+  bytes: number;
+  /** It was not taken in and goes out again: its time runs on. */
+  again: boolean;
   /** Waiting for a connection no longer than to here; with an id, for the answer. */
   until: number;
 }
@@ -153,6 +164,9 @@ export function createContext(options: MachineOptions, transport: TransportName)
     dials: 0,
     transport,
     worked: new Set(),
+    breaks: new Map(),
+    welcomedAt: 0,
+    proven: false,
     misses: 0,
     refetching: false,
     memory: options.remembered,
@@ -170,6 +184,7 @@ export function createContext(options: MachineOptions, transport: TransportName)
     watchdogMs: 0,
     expiresMs: null,
     topicsPerFrame: 100,
+    frameBytes: null,
     hidden: options.hidden,
     offline: false,
     prerendering: options.prerendering,

@@ -1,12 +1,13 @@
 /** The server's frames, by type. Nothing in them is trusted; what is not understood is ignored. */
 
 import type { TidingsEvent } from "../event.js";
-import { goLive } from "./connection.js";
+import { goLive, reopen } from "./connection.js";
 import { arm, type Context, cancel, report } from "./context.js";
 import { onAnswer, onBroken, onEvent } from "./delivery.js";
+import { onHeard } from "./ladder.js";
 import { onPublishError, onPublished } from "./publishes.js";
 import { readWelcome, renew, renewLater } from "./renewal.js";
-import { onRemoved, refuse, setState } from "./subscriptions.js";
+import { onRemoved, REFRESH, refuse, setState } from "./subscriptions.js";
 import type { RawFrame, TopicError } from "./values.js";
 
 /** A frame before `welcome`: only that, and the error that explains the coming close. */
@@ -21,6 +22,7 @@ export function onEarlyFrame(m: Context, frame: RawFrame | null): void {
 export function onFrame(m: Context, frame: RawFrame | null): void {
   cancel(m, "probe");
   arm(m, "watchdog", m.watchdogMs);
+  onHeard(m);
   if (frame === null) return;
   const type = frame.type;
   if (type === undefined) {
@@ -50,7 +52,7 @@ function onRenewed(m: Context, frame: RawFrame): void {
 /** With an id, the answer to a subscribe; without, live topics that broke. */
 function onSubscribed(m: Context, frame: RawFrame): void {
   if (!isObject(frame.topics)) return;
-  const id = frame.id;
+  const id = idOf(frame);
   for (const [name, answer] of Object.entries(frame.topics)) {
     const topic = m.topics.get(name);
     if (topic === undefined || !isObject(answer)) continue;
@@ -66,35 +68,53 @@ function onSubscribed(m: Context, frame: RawFrame): void {
 
 /** Without an id the server took topics away; with one it answers us, who have forgotten them already. */
 function onUnsubscribed(m: Context, frame: RawFrame): void {
-  const { id, topics, reason } = frame;
-  if (id !== undefined || !Array.isArray(topics)) return;
+  const { topics, reason } = frame;
+  if (idOf(frame) !== undefined || !Array.isArray(topics)) return;
   onRemoved(m, topics, typeof reason === "string" ? reason : "disconnected");
 }
 
-/** An error answers a publish, an auth, or a subscribe; or it tells why the connection will be closed. */
+/**
+ * An error answers a publish, an auth, or a subscribe; or it tells why the connection will be closed.
+ *
+ * New credentials are asked for where the code is one of REFRESH and the error answers a publish or a subscribe
+ * of ours, or nothing and no topic. An answer to a renewal starts none, and neither does one to a frame that is
+ * not ours.
+ */
 function onError(m: Context, frame: RawFrame): void {
   const error: TopicError = {
     code: typeof frame.code === "string" ? frame.code : "internal",
   };
   if (typeof frame.message === "string") error.message = frame.message;
-  const retryAfterMs = numberOf(frame.retry_after_ms);
-  const { id, topic: name } = frame;
-  if (onPublishError(m, id, error)) return;
-  if (id !== undefined && id === m.authRequest) {
-    renewLater(m);
-    return;
+  const id = idOf(frame);
+  if (error.code === "unknown_session") reopen(m);
+  else if (id !== undefined && id === m.authRequest) renewLater(m);
+  else if (onPublishError(m, id, error) || onTopicError(m, frame, error)) {
+    if (REFRESH.has(error.code)) renew(m);
+  } else {
+    m.retryAfterMs = numberOf(frame.retry_after_ms);
+    if (id === undefined) onConnectionError(m, frame, error);
   }
+}
+
+/** The server has refused topics; says whether it was about one of ours. */
+function onTopicError(m: Context, frame: RawFrame, error: TopicError): boolean {
+  const id = idOf(frame);
+  const name = frame.topic;
   const about = [...m.topics.values()].filter(
     (topic) =>
       topic.place === "asked" &&
       (id === undefined || topic.request === id) &&
       (name === topic.name || (name === "system" && id !== undefined)),
   );
-  for (const topic of about) refuse(m, topic, error, retryAfterMs);
-  if (about.length > 0) return;
-  m.retryAfterMs = retryAfterMs;
-  if (error.code === "token_expired" || error.code === "unauthorized") renew(m);
-  else if (id === undefined) {
+  for (const topic of about) refuse(m, topic, error, numberOf(frame.retry_after_ms));
+  return about.length > 0;
+}
+
+/** Nothing of ours is answered: it is about the connection, or about a topic that we hold. */
+function onConnectionError(m: Context, { topic }: RawFrame, error: TopicError): void {
+  const isOurs = topic === "system" || typeof topic !== "string";
+  if (isOurs && REFRESH.has(error.code)) renew(m);
+  else {
     report(m, "error", error.code, error.message === undefined ? {} : { message: error.message });
   }
 }
@@ -103,6 +123,11 @@ function onError(m: Context, frame: RawFrame): void {
 function onReconnectFrame(m: Context, frame: RawFrame): void {
   m.windowMs = numberOf(frame.delay_ms) ?? m.options.backoff_base_ms;
   arm(m, "move", Math.floor(m.random * m.windowMs));
+}
+
+/** The id that a frame answers; null counts as absent, as everywhere on the wire. */
+function idOf(frame: RawFrame): unknown {
+  return frame.id ?? undefined;
 }
 
 function isObject(value: unknown): value is RawFrame {

@@ -1,9 +1,10 @@
 /**
  * Which transport: down the ladder when one does not work, and up again as soon as it does.
  *
- * A dial that does not reach `welcome` is a step down, at once. After the last step the page has no transport
- * left: it refetches, and they are tried in turn, from the top on, one after each pause. Below the top, the better transports
- * are tried beside the living one, which stays until another has been welcomed; the positions carry over.
+ * A dial that does not reach `welcome` is a step down, at once, and so is a connection that breaks soon after
+ * it for the third time in a row. After the last step the page has no transport left: it refetches, and they are
+ * tried in turn, from the top on, one after each pause. Below the top, the better transports are tried beside the
+ * living one, which stays until another has been welcomed; the positions carry over.
  */
 
 import { arm, type Context, cancel } from "./context.js";
@@ -12,6 +13,8 @@ import type { MachineOptions, TransportName } from "./values.js";
 const NORMAL = 1000;
 /** How much seldomer a slow network, or one that is paid by the byte, is asked whether it has become better. */
 const SLOW_FACTOR = 6;
+/** So many connections in a row that break within `stable_ms` of their `welcome`: something in between cuts them. */
+const BREAKS_MAX = 3;
 
 /** The first choice of a visit: what worked in this session, else by the network's hint, else the best. */
 export function firstTransport(options: MachineOptions): TransportName {
@@ -54,19 +57,53 @@ export function afterMiss(m: Context): "next" | "pause" {
 
 /** It has been welcomed. Remember it for the session, and look upward from it. */
 export function onWelcomed(m: Context): void {
-  const best = m.transport === top(m);
-  m.worked.add(m.transport);
+  m.welcomedAt = m.now;
+  m.proven = false;
   m.misses = 0;
   const wasLost = m.refetching;
   m.refetching = false;
+  // One that keeps breaking has to hold first.
+  if (breaksOf(m) < BREAKS_MAX) trust(m);
+  // After a time without any, the best has not been tried just now.
+  if (m.transport !== top(m)) {
+    arm(m, "climb", wasLost ? m.options.backoff_base_ms : climbWaitMs(m));
+  }
+}
+
+/** It works: it is remembered for the session. */
+function trust(m: Context): void {
+  const best = m.transport === top(m);
+  m.worked.add(m.transport);
   // Where the best has worked in this visit, what took its place is a passing trouble.
   if ((best || !m.worked.has(top(m))) && m.transport !== (m.memory ?? top(m))) {
     m.memory = m.transport;
     m.effects.push({ effect: "remember", transport: m.transport });
   }
   if (best) m.climbMs = m.options.climb_ms;
-  // After a time without any, the best has not been tried just now.
-  else arm(m, "climb", wasLost ? m.options.backoff_base_ms : climbWaitMs(m));
+}
+
+/** Something came over the connection: it holds, when that is long enough after its `welcome`. */
+export function onHeard(m: Context): void {
+  if (m.proven || m.now - m.welcomedAt < m.options.stable_ms) return;
+  m.proven = true;
+  if (m.breaks.delete(m.transport)) trust(m);
+}
+
+function breaksOf(m: Context): number {
+  return m.breaks.get(m.transport) ?? 0;
+}
+
+/** The connection broke soon after its `welcome`, by no plan of the server's: whether to go on one step below. */
+export function afterBreak(m: Context): boolean {
+  const breaks = breaksOf(m) + 1;
+  m.breaks.set(m.transport, breaks);
+  const next = below(m, m.transport);
+  if (breaks < BREAKS_MAX || next === null) return false;
+  m.worked.delete(m.transport);
+  // It had another chance, beside the one below.
+  if (breaks > BREAKS_MAX) m.climbMs = Math.min(m.options.climb_cap_ms, m.climbMs * 2);
+  m.transport = next;
+  return true;
 }
 
 function climbWaitMs(m: Context): number {

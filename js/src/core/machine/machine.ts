@@ -10,6 +10,7 @@ import * as connection from "./connection.js";
 import { arm, type Context, createContext, send, type Topic } from "./context.js";
 import { onEarlyFrame, onFrame } from "./frames.js";
 import { climb, climbNow, firstTransport, onClimbTimeout } from "./ladder.js";
+import { pause, redialIfBlind, unpause, wakeFromPause } from "./page.js";
 import { onPublishDeadline, publish } from "./publishes.js";
 import { renew, renewLater, sendRenewal } from "./renewal.js";
 import { flush, lease, release, retryTopics, sweep } from "./subscriptions.js";
@@ -32,7 +33,7 @@ type Cell<N extends InputName> = (m: Context, input: Of<N>) => void;
 /** One cell for each of STATES, in that order. */
 type Row<C> = readonly [C, C, C, C, C, C, C, C];
 
-const { dial, probe, pause, redial } = connection;
+const { dial, probe, redial } = connection;
 const ____ = (): void => {};
 
 const join: Cell<"subscribe"> = (m, { subscriber, topics, since }) =>
@@ -77,32 +78,32 @@ const end = connection.close;
 /** What each input does in each state. */
 // biome-ignore format: a table is read by its columns.
 const TABLE: { readonly [N in Exclude<InputName, "timer">]: Row<Cell<N>> } = {
-  //            idle         connecting   live                reconnecting paused                   blocked  failed   closed
-  subscribe:   [joinIdle,    join,        join,               join,        join,                    join,    join,    ____],
-  unsubscribe: [part,        part,        part,               part,        part,                    part,    part,    ____],
-  flush:       [flush,       flush,       flush,              flush,       flush,                   flush,   flush,   ____],
-  publish:     [publishIdle, publish,     publish,            publish,     publish,                 publish, publish, publish],
-  token:       [____,        credentials, renewal,            ____,        ____,                    ____,    ____,    ____],
-  auth_failed: [____,        connection.onAuthFailed, renewLater, ____, ____,            ____,    ____,    ____],
-  open:        [____,        firstFrame,  ____,               ____,        ____,                    ____,    ____,    ____],
-  frame:       [____,        early,       inbound,            ____,        ____,                    ____,    ____,    ____],
-  lost:        [____,        lost,        lost,               ____,        ____,                    ____,    ____,    ____],
-  reconnect:   [byHand,      ____,        byHand,             byHand,      byHand,                  byHand,  byHand,  ____],
-  reauth:      [____,        renewDial,   renew,              ____,        ____,                    byHand,  ____,    ____],
-  pause:       [hold,        hold,        hold,               hold,        hold,                    ____,    ____,    ____],
-  resume:      [____,        ____,        ____,               ____,        connection.unpause,      ____,    ____,    ____],
-  close:       [end,         end,         end,                end,         end,                     end,     end,     ____],
-  online:      [____,        wake,        onlineLive,             wake,        wake,                    ____,    ____,    ____],
-  offline:     [____,        ____,        probe,              ____,        ____,                    ____,    ____,    ____],
-  visible:     [____,        wake,        wake,               wake,        wake,                    ____,    ____,    ____],
-  hidden:      [____,        dim,         dim,                dim,         ____,                    ____,    ____,    ____],
-  page_show:   [____,        wake,        wake,               wake,        connection.wakeFromPause, ____,   ____,    ____],
-  page_hide:   [____,        hide,        hide,               hide,        ____,                    ____,    ____,    ____],
-  freeze:      [____,        freeze,      freeze,             freeze,      ____,                    ____,    ____,    ____],
-  thaw:        [____,        wake,        wake,               wake,        wake,                    ____,    ____,    ____],
-  slow_network: [____,       ____,        ____,               ____,        ____,                    ____,    ____,    ____],
-  fast_network: [____,       ____,        climbNow,           ____,        ____,                    ____,    ____,    ____],
-  activated:   [____,        ____,        ____,               ____,        connection.wakeFromPause, ____,   ____,    ____],
+  //             idle         connecting               live        reconnecting paused         blocked  failed   closed
+  subscribe:    [joinIdle,    join,                    join,       join,    join,          join,    join,    ____],
+  unsubscribe:  [part,        part,                    part,       part,    part,          part,    part,    ____],
+  flush:        [flush,       flush,                   flush,      flush,   flush,         flush,   flush,   ____],
+  publish:      [publishIdle, publish,                 publish,    publish, publish,       publish, publish, publish],
+  token:        [____,        credentials,             renewal,    ____,    ____,          ____,    ____,    ____],
+  auth_failed:  [____,        connection.onAuthFailed, renewLater, ____,    ____,          ____,    ____,    ____],
+  open:         [____,        firstFrame,              ____,       ____,    ____,          ____,    ____,    ____],
+  frame:        [____,        early,                   inbound,    ____,    ____,          ____,    ____,    ____],
+  lost:         [____,        lost,                    lost,       ____,    ____,          ____,    ____,    ____],
+  reconnect:    [byHand,      ____,                    byHand,     byHand,  byHand,        byHand,  byHand,  ____],
+  reauth:       [____,        renewDial,               renew,      ____,    ____,          byHand,  ____,    ____],
+  pause:        [hold,        hold,                    hold,       hold,    hold,          ____,    ____,    ____],
+  resume:       [____,        ____,                    ____,       ____,    unpause,       ____,    ____,    ____],
+  close:        [end,         end,                     end,        end,     end,           end,     end,     ____],
+  online:       [____,        wake,                    onlineLive, wake,    wake,          ____,    ____,    ____],
+  offline:      [____,        ____,                    probe,      ____,    ____,          ____,    ____,    ____],
+  visible:      [____,        wake,                    wake,       wake,    wake,          ____,    ____,    ____],
+  hidden:       [____,        dim,                     dim,        dim,     ____,          ____,    ____,    ____],
+  page_show:    [____,        wake,                    wake,       wake,    wakeFromPause, ____,    ____,    ____],
+  page_hide:    [____,        hide,                    hide,       hide,    ____,          ____,    ____,    ____],
+  freeze:       [____,        freeze,                  freeze,     freeze,  ____,          ____,    ____,    ____],
+  thaw:         [____,        wake,                    wake,       wake,    wake,          ____,    ____,    ____],
+  slow_network: [____,        ____,                    ____,       ____,    ____,          ____,    ____,    ____],
+  fast_network: [____,        ____,                    climbNow,   ____,    ____,          ____,    ____,    ____],
+  activated:    [____,        ____,                    ____,       ____,    wakeFromPause, ____,    ____,    ____],
 };
 
 const giveUp = (m: Context): void => connection.abandon(m, "timeout");
@@ -117,21 +118,21 @@ const overdue = onPublishDeadline;
 /** What each timer does in each state. */
 // biome-ignore format: a table is read by its columns.
 const TIMER_TABLE: { readonly [N in TimerName]: Row<(m: Context) => void> } = {
-  //         idle     connecting                live                 reconnecting          paused                    blocked  failed   closed
-  connect:  [____,    giveUp,                   onClimbTimeout,      ____,                 ____,                     ____,    ____,    ____],
-  watchdog: [____,    ____,                     probe,               ____,                 ____,                     ____,    ____,    ____],
-  probe:    [____,    ____,                     silent,              ____,                 ____,                     ____,    ____,    ____],
-  backoff:  [____,    ____,                     ____,                connection.onBackoff, ____,                     ____,    ____,    ____],
-  stable:   [____,    ____,                     connection.onStable, ____,                 ____,                     ____,    ____,    ____],
-  linger:   [____,    lingerOn,                 sweep,               ____,                 ____,                     ____,    ____,    ____],
-  idle:     [____,    idle,                     idle,                idle,                 ____,                     ____,    ____,    ____],
-  reauth:   [____,    ____,                     renew,               ____,                 ____,                     ____,    ____,    ____],
-  wake:     [____,    connection.redialIfBlind, probe,               dial,                 connection.wakeFromPause, ____,    ____,    ____],
-  hidden:   [____,    leaveHidden,              leaveHidden,         leaveHidden,          ____,                     ____,    ____,    ____],
-  publish:  [____,    overdue,                  overdue,             overdue,              overdue,                  ____,    ____,    ____],
-  retry:    [____,    ____,                     retryTopics,         ____,                 ____,                     ____,    ____,    ____],
-  move:     [____,    ____,                     move,                ____,                 ____,                     ____,    ____,    ____],
-  climb:    [____,    ____,                     climb,               ____,                 ____,                     ____,    ____,    ____],
+  //         idle  connecting     live                 reconnecting          paused         blocked failed closed
+  connect:  [____, giveUp,        onClimbTimeout,      ____,                 ____,          ____, ____, ____],
+  watchdog: [____, ____,          probe,               ____,                 ____,          ____, ____, ____],
+  probe:    [____, ____,          silent,              ____,                 ____,          ____, ____, ____],
+  backoff:  [____, ____,          ____,                connection.onBackoff, ____,          ____, ____, ____],
+  stable:   [____, ____,          connection.onStable, ____,                 ____,          ____, ____, ____],
+  linger:   [____, lingerOn,      sweep,               ____,                 ____,          ____, ____, ____],
+  idle:     [____, idle,          idle,                idle,                 ____,          ____, ____, ____],
+  reauth:   [____, ____,          renew,               ____,                 ____,          ____, ____, ____],
+  wake:     [____, redialIfBlind, probe,               dial,                 wakeFromPause, ____, ____, ____],
+  hidden:   [____, leaveHidden,   leaveHidden,         leaveHidden,          ____,          ____, ____, ____],
+  publish:  [____, overdue,       overdue,             overdue,              overdue,       ____, ____, ____],
+  retry:    [____, ____,          retryTopics,         ____,                 ____,          ____, ____, ____],
+  move:     [____, ____,          move,                ____,                 ____,          ____, ____, ____],
+  climb:    [____, ____,          climb,               ____,                 ____,          ____, ____, ____],
 };
 
 /** What the table says for a timer or another input in a state: handled or ignored. For tests and diagrams. */

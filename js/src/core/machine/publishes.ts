@@ -1,8 +1,10 @@
 /** Publishes of the page: each is answered once, and none waits in silence. */
 
 import type { PublishFrame } from "../frames.js";
-import { arm, type Context, cancel, nextId, send } from "./context.js";
+import { arm, type Context, cancel, nextId, type Publish, send } from "./context.js";
 import type { PublishRequest, RawFrame, TopicError } from "./values.js";
+
+const TOO_LARGE = "payload_too_large";
 
 /** Take a publish in: send it, keep it for `queue_ms`, or refuse it at once. */
 export function publish(m: Context, asked: PublishRequest): void {
@@ -23,20 +25,61 @@ export function publish(m: Context, asked: PublishRequest): void {
     settle(m, request, { code: m.state === "closed" ? "closed" : "not_connected" });
     return;
   }
-  m.publishes.push({ request, frame, queued: queueMs > 0, id: null, until: m.now + queueMs });
+  const until = m.now + queueMs;
+  m.publishes.push({
+    request,
+    frame,
+    queued: queueMs > 0,
+    id: null,
+    bytes: 0,
+    again: false,
+    until,
+  });
   if (m.state === "live") sendQueued(m);
   else watchDeadlines(m);
 }
 
-/** Send what waited, in order; each under a new id, with the idempotency key that it came with. */
+/**
+ * Send what waited, in order; each under a new id, with the idempotency key that it came with. What is larger than
+ * the server takes is refused here: it would cost the connection, and would again after each reconnect.
+ */
 export function sendQueued(m: Context): void {
-  for (const item of m.publishes) {
-    if (item.id !== null) continue;
-    item.id = nextId(m);
-    item.until = m.now + m.options.publish_ms;
-    send(m, { ...item.frame, id: item.id });
+  for (const item of m.publishes.splice(0)) {
+    if (item.id !== null) {
+      m.publishes.push(item);
+      continue;
+    }
+    const id = nextId(m);
+    const frame = { ...item.frame, id };
+    item.bytes = new TextEncoder().encode(JSON.stringify(frame)).length;
+    if (m.frameBytes !== null && item.bytes > m.frameBytes) {
+      settle(m, item.request, { code: TOO_LARGE });
+      continue;
+    }
+    item.id = id;
+    if (!item.again) item.until = m.now + m.options.publish_ms;
+    m.publishes.push(item);
+    send(m, frame);
   }
   watchDeadlines(m);
+}
+
+/** The server closed because a frame was too large: the largest that has no answer is not sent again. */
+export function refuseLargest(m: Context): void {
+  const sent = m.publishes.filter(({ id }) => id !== null);
+  const largest = sent.sort((a, b) => b.bytes - a.bytes)[0];
+  if (largest === undefined) return;
+  m.publishes.splice(m.publishes.indexOf(largest), 1);
+  settle(m, largest.request, { code: TOO_LARGE });
+}
+
+/** The frames did not reach the stream's session: what may be repeated goes out again, within its time. */
+export function repeatPublishes(m: Context): void {
+  for (const item of m.publishes) {
+    if (item.id === null || !isRepeatable(item)) continue;
+    item.id = null;
+    item.again = true;
+  }
 }
 
 /** The server has taken one in. */
@@ -74,11 +117,15 @@ export function losePublishes(m: Context): void {
 /** The connection is exchanged for another: what has no answer is sent again, where a repeat is known as one. */
 export function resendPublishes(m: Context): void {
   for (const item of m.publishes.splice(0)) {
-    if (item.id === null || item.queued || item.frame.idempotency_key !== undefined) {
+    if (item.id === null || isRepeatable(item)) {
       item.id = null;
       m.publishes.push(item);
     } else settle(m, item.request, { code: "connection_lost" });
   }
+}
+
+function isRepeatable({ queued, frame }: Publish): boolean {
+  return queued || frame.idempotency_key !== undefined;
 }
 
 /** Answer all with a refusal: there will be no connection. */

@@ -6,7 +6,8 @@ import type { RawFrame } from "./values.js";
 /** What a welcome says: at the start of a connection, and after each renewal of its credentials. */
 export function readWelcome(m: Context, welcome: RawFrame): void {
   const limits = welcome.limits as Record<string, unknown> | undefined;
-  m.topicsPerFrame = Math.max(1, asNumber(limits?.topics_per_frame) ?? 100);
+  m.topicsPerFrame = asNumber(limits?.topics_per_frame) || 100; // 0 is no bound
+  m.frameBytes = asNumber(limits?.frame_bytes) || null;
   m.watchdogMs = (asNumber(welcome.heartbeat_seconds) ?? 25) * 1000 + m.options.watchdog_slack_ms;
   arm(m, "watchdog", m.watchdogMs);
   const expires = asNumber(welcome.expires_in_seconds);

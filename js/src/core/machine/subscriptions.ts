@@ -13,9 +13,13 @@ import type { Since, SubscriptionState, TopicError } from "./values.js";
 
 /** Refusals that pass by themselves. */
 const PASSING: ReadonlySet<string> = new Set(["rate_limited", "unavailable", "internal"]);
+/** Refusals that new credentials mend. */
+export const REFRESH: ReadonlySet<string> = new Set(["unauthorized", "token_expired"]);
 /** Topics whose linger ends within this time of each other leave in one frame. */
 const SWEEP_MS = 500;
 const REMEMBERED_MAX = 1_000;
+/** A stream's opening may name as many topics as a connection may hold by default: a new one needs no more. */
+const OPENING_TOPICS_MAX = 256;
 
 /** A subscriber starts to use topics; returns nothing, the topic's state comes as effects. */
 export function lease(m: Context, id: number, names: readonly string[], since: Since = {}): void {
@@ -154,7 +158,7 @@ export function askAll(m: Context): void {
 
 /** The same as one frame, which a dial takes along; what does not fit is asked for when it is connected. */
 export function askFirst(m: Context): SubscribeFrame {
-  return ask(m, unasked(m).slice(0, m.topicsPerFrame));
+  return ask(m, unasked(m).slice(0, OPENING_TOPICS_MAX));
 }
 
 function unasked(m: Context): Topic[] {
@@ -215,7 +219,7 @@ export function refuse(
   topic.request = null;
   if (topic.leases.size === 0) {
     forget(m, topic);
-  } else if (PASSING.has(error.code)) {
+  } else if (PASSING.has(error.code) || (m.options.auth && REFRESH.has(error.code))) {
     topic.place = "away";
     const wait =
       Math.max(retryAfterMs ?? 0, m.options.slow_down_ms) + m.random * m.options.backoff_base_ms;
