@@ -61,8 +61,9 @@ chromium:
 	npm run --silent build -w gift-list-web
 	@mkdir -p .make && touch $@
 
-bench: .make/python  ## What one publication costs, beside a plain connection manager
+bench: .make/python  ## Beside its peers, some minutes; an hour with BENCH=--full
 	$(BIN)/python bench/fanout.py
+	$(BIN)/python -m bench $(BENCH)
 
 clean:
 	rm -rf .venv .make node_modules js/dist examples/gift-list/web/dist
