@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import jwt
@@ -62,15 +62,20 @@ async def server(port: int = 0, broker: Broker | None = None) -> AsyncIterator[t
 class Reader:
     """Reads a subscription into a list, beside the test."""
 
-    def __init__(self, live: Live, *topics: str, since: str | None = None) -> None:
+    def __init__(
+        self, live: Live, *topics: str, since: str | None = None, on_refetch: Callable[[], None] | None = None
+    ) -> None:
         self.events: list[Event] = []
         self.gaps: list[Gap] = []
         self.ended: BaseException | None = None
-        self.task = asyncio.create_task(self._read(live, topics, since))
+        self.task = asyncio.create_task(self._read(live, topics, since, on_refetch))
 
-    async def _read(self, live: Live, topics: tuple[str, ...], since: str | None) -> None:
+    async def _read(
+        self, live: Live, topics: tuple[str, ...], since: str | None, on_refetch: Callable[[], None] | None
+    ) -> None:
         try:
-            async for event in live.subscribe(*topics, since=since, on_gap=self.gaps.append):
+            stream = live.subscribe(*topics, since=since, on_gap=self.gaps.append, on_refetch=on_refetch)
+            async for event in stream:
                 self.events.append(event)
         except Exception as error:
             self.ended = error
@@ -86,4 +91,32 @@ async def subscribed(live: Live, topic: str = LIST) -> None:
     """The server holds the topic for this client."""
     async with asyncio.timeout(10):
         while (snapshot := live._machine.topic(topic)) is None or snapshot.state != "live":
+            await asyncio.sleep(0.01)
+
+
+class Writer:
+    """Publishes numbers, one after the other, until it is told to stop."""
+
+    def __init__(self, tidings: Tidings, topic: str = LIST, pause_seconds: float = 0.02) -> None:
+        self.count = 0
+        self._stopping = False
+        self._task = asyncio.create_task(self._write(tidings, topic, pause_seconds))
+
+    async def _write(self, tidings: Tidings, topic: str, pause_seconds: float) -> None:
+        while not self._stopping:
+            await tidings.publish(topic, "UPDATED", entity_id=self.count, payload={"n": self.count})
+            self.count += 1
+            await asyncio.sleep(pause_seconds)
+
+    async def stop(self) -> list[str]:
+        """What has been published."""
+        self._stopping = True
+        await self._task
+        return [str(number) for number in range(self.count)]
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until it is true. Raises TimeoutError after the deadline."""
+    async with asyncio.timeout(seconds):
+        while not condition():
             await asyncio.sleep(0.01)

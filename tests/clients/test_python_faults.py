@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.python_rig import LIST, Reader, server, subscribed, token
+from tests.clients.python_rig import LIST, Reader, server, subscribed, token, until
 from tidings.client import ConnectionEnded, TopicDenied, connect
 
 
@@ -24,7 +24,7 @@ async def test_a_server_that_is_killed_and_comes_back_is_found_again(
         await asyncio.to_thread(first.publish, LIST, 1)
         await reader.until(1)
         first.process.command.kill()
-        await _until(lambda: live.status.state == "reconnecting")
+        await until(lambda: live.status.state == "reconnecting")
     port = first.url.split(":")[2].split("/")[0]
     with command("serve", "--port", port, "--secret", first.secret, "--api-key", first.api_key) as again:
         await asyncio.to_thread(again.wait_for, "Ready on")
@@ -96,9 +96,3 @@ async def test_a_topic_that_is_none_never_leaves(topic: str) -> None:
         await tidings.publish(LIST, "ADDED", entity_id="a")
         assert await reader.until(1) == ["a"]
         assert live.status.attempt == 0
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)

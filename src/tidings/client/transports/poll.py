@@ -18,6 +18,7 @@ from tidings.client.transports.refusals import SIGN_OF_LIFE, Refusal, refusal_of
 
 TOPICS_MAX = 100
 EMPTY_PAUSE_SECONDS = 1.0  # answers that bring nothing are not asked for more often than this
+ANSWER_SECONDS_MAX = 35.0  # a poll is held for 25 s: one without an answer goes over a connection that is dead
 ANSWER_BYTES_MAX = 64 * 1024 * 1024  # many frames; a server sends about 1 MB, unless its limits are off
 WELCOME: Frame = {
     "type": "welcome",
@@ -80,7 +81,8 @@ class PollLink(Link):
             for group in self._groups:
                 group.topics.remove(frame["topics"])
         elif kind == "ping":
-            self._start(self._knock(lambda: None))
+            # Somebody being there proves nothing of the requests that are held: they are made anew.
+            self._start(self._knock(self._ask_again))
         elif kind == "auth":
             self._token = frame["token"]
             more = {"id": frame["id"]} if "id" in frame else {}
@@ -105,6 +107,10 @@ class PollLink(Link):
                 group.following = self._start(self._follow(group))
             else:
                 group.ask_again()
+
+    def _ask_again(self) -> None:
+        for group in self._groups:
+            group.ask_again()
 
     async def _follow(self, group: _Group) -> None:
         """One request after the other, while the group has topics."""
@@ -157,7 +163,7 @@ class PollLink(Link):
 
     async def _ask(self, body: Mapping[str, Any]) -> list[Frame] | None:
         """One request; None where it was refused, which has then been told. Raises one of HTTP_FAULTS."""
-        async with self._http.post("poll", body, self._token) as response:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX), self._http.post("poll", body, self._token) as response:
             if not 200 <= response.status < 300:
                 refusal = await refusal_of(response)
                 if response.status == 400 and refusal.code == "bad_frame" and not body["topics"]:
