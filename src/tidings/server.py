@@ -23,7 +23,7 @@ from tidings.core.topics import TopicKey, check_topic
 from tidings.engine.catalog import Catalog
 from tidings.engine.clock import SystemClock
 from tidings.engine.node import Node, Ports
-from tidings.http import ExposingMiddleware, add_cursor, routes
+from tidings.http import ExposingMiddleware, add_cursor, other_methods, routes
 from tidings.http.answers import error_answer
 from tidings.observe.logs import redact_uvicorn
 from tidings.observe.trace import TraceMiddleware, current_trace_id
@@ -114,7 +114,7 @@ class Tidings:
         """
         ours = [*self._doors.routes(), *routes(self, self.settings, self._catalog)]
         # In front: a catch-all of the application, such as its static files, must not hide them.
-        app.router.routes[0:0] = ours
+        app.router.routes[0:0] = [*ours, *other_methods(ours)]
         redact_uvicorn()  # a token in the query must not end up in its access log
         app.add_middleware(TraceMiddleware)
         app.add_middleware(ExposingMiddleware)

@@ -22,6 +22,7 @@ OF_CONNECTIONS = {
     ErrorCode.TOKEN_EXPIRED,
     ErrorCode.AUTH_TIMEOUT,
     ErrorCode.IDENTITY_CHANGED,
+    ErrorCode.UNKNOWN_SESSION,
 }
 
 

@@ -20,6 +20,7 @@ from tidings.cli.listening import listen, reserve, url_of
 from tidings.cli.workers import INTERRUPTED_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.core.limits import Limits
+from tidings.http import any_other_address
 from tidings.observe.logs import configure_logging
 from tidings.server import Tidings
 from tidings.settings import ENVIRONMENT_PREFIX, Settings
@@ -112,6 +113,7 @@ class Service:
         """Serve until a signal says to stop, and drain."""
         live, app = Tidings(settings=self.settings), Starlette()
         live.mount(app)
+        app.router.routes.append(any_other_address(self.settings.prefix))
         config = uvicorn.Config(
             app,
             **websocket_options(self.settings.limits),

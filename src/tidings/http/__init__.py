@@ -4,8 +4,9 @@ What may enter: endpoints that read JSON and an API key, and ask the :class:`Bac
 of an event, which is the engine's; subscriptions, which are the transports'.
 """
 
+from tidings.http.elsewhere import any_other_address, other_methods
 from tidings.http.exposing import ExposingMiddleware, add_cursor
 from tidings.http.routes import routes
 from tidings.http.surface import Backend
 
-__all__ = ["Backend", "ExposingMiddleware", "add_cursor", "routes"]
+__all__ = ["Backend", "ExposingMiddleware", "add_cursor", "any_other_address", "other_methods", "routes"]
