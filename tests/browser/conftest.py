@@ -15,6 +15,7 @@ from tests.browser.bundles import build_example, build_package, bundle_pages
 from tests.browser.figures import Figures
 from tests.browser.gift_list import GiftList
 from tests.browser.processes import Server
+from tests.browser.tabs import chromium_with_tabs
 from tests.browser.windows import Windows, chromium
 from tests.faults.proxy import FaultProxy, fault_proxy
 
@@ -50,6 +51,12 @@ async def windows(browser: Browser) -> AsyncIterator[Windows]:
     opened = Windows(browser)
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser_with_tabs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with chromium_with_tabs(tmp_path_factory.mktemp("tabs")) as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")

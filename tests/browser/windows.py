@@ -81,9 +81,7 @@ class Windows:
 
     async def close(self) -> None:
         """Close all windows. Raises AssertionError if a page said what it should not have."""
-        contexts, self._contexts = self._contexts, []
-        for context in contexts:
-            await context.close()
+        await self._close_all()
         faults = [
             *self._faults,
             *(
@@ -93,6 +91,11 @@ class Windows:
             ),
         ]
         assert faults == [], "\n".join(faults)
+
+    async def _close_all(self) -> None:
+        contexts, self._contexts = self._contexts, []
+        for context in contexts:
+            await context.close()
 
     def _on_console(self, message: ConsoleMessage) -> None:
         self.said.append(f"{message.type}: {message.text}")
