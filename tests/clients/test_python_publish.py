@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from tests.clients.python_rig import LIST, KeptBroker, Reader, server, subscribed, token
+from tests.faults.proxy import fault_proxy
 from tidings.client import PublishFailed, connect
 from tidings.core.errors import PublishError
 from tidings.core.limits import Limits
@@ -96,3 +97,51 @@ async def test_a_publish_waits_for_the_server() -> None:
         assert cursor == await tidings.cursor(LIST)
         assert await reader.until(1) == ["a"]
         await live.close()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse"])
+async def test_a_publish_that_may_not_wait_is_in_doubt_after_a_cut(transport: str) -> None:
+    async with server() as (_, url, port), fault_proxy(port) as proxy:
+        async with connect(url, token=token("ben")) as reading:
+            reader = Reader(reading, LIST)
+            await subscribed(reading)
+            async with connect(proxy.http, token=token(publish=(LIST,)), transports=[transport]) as live:
+                await live.wait_live()
+                proxy.set("/realtime", drop="down")
+                doubtful = asyncio.create_task(live.publish(LIST, "ADDED", entity_id="a", queue_seconds=0))
+                await reader.until(1)
+                proxy.cut(how="rst")
+                with pytest.raises(PublishFailed) as lost:
+                    await doubtful
+                assert lost.value.code == "connection_lost"
+
+
+async def test_publishing_over_a_stream() -> None:
+    async with server() as (_, url, _), connect(url, token=token(publish=(LIST,)), transports=["sse"]) as live:
+        reader = Reader(live, LIST)
+        await subscribed(live)
+        cursors = await asyncio.gather(*(live.publish(LIST, "ADDED", entity_id=number) for number in range(5)))
+        assert await reader.until(5) == [str(number) for number in range(5)]
+        assert [event.cursor for event in reader.events] == cursors
+        with pytest.raises(PublishFailed) as refused:
+            await live.publish("gift-list:2", "ADDED", entity_id="b")
+        assert refused.value.code == "forbidden"
+
+
+async def test_polls_cannot_publish_and_say_so() -> None:
+    async with server() as (_, url, _), connect(url, token=token(publish=(LIST,)), transports=["poll"]) as live:
+        await live.wait_live()
+        with pytest.raises(PublishFailed, match="cannot publish") as refused:
+            await live.publish(LIST, "ADDED", entity_id="a")
+        assert refused.value.code == "unavailable"
+
+
+async def test_its_own_change_is_known_by_its_trace() -> None:
+    async with server() as (_, url, _), connect(url, token=token(publish=(LIST,))) as live:
+        reader = Reader(live, LIST)
+        await subscribed(live)
+        mutation = live.mutation()
+        await live.publish(LIST, "ADDED", entity_id="a", trace_id=mutation.trace_id)
+        await reader.until(1)
+        assert reader.events[0].trace_id == mutation.trace_id
+        assert mutation.headers["traceparent"].split("-")[1] == mutation.trace_id
