@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from tidings.core.cursor import Cursor
-from tidings.core.events import Exclude, Publication
+from tidings.core.events import Draft, Exclude, Publication
 from tidings.core.framing import Framed
 from tidings.core.identity import Identity
 from tidings.core.numbering import Numbered
@@ -27,6 +27,32 @@ class Stored:
 
     cursor: Cursor
     repeated: bool = False
+
+
+class PublishNumbered(Protocol):
+    """How a source publishes."""
+
+    async def __call__(
+        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, numbered: Numbered
+    ) -> Stored:
+        """Store one event. Raises PeerError for a bad event, OutOfSequence, and BrokerUnavailable."""
+        ...
+
+
+class Source(Protocol):
+    """What publishes by itself while the server runs, such as an outbox's relay."""
+
+    async def start(self, publish: PublishNumbered) -> None:
+        """Begin, without waiting for anything that may be down."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way; ``publish`` is not called after this returns."""
+        ...
+
+    def statistics(self) -> dict[str, int]:
+        """Plain counters."""
+        ...
 
 
 class Receiver(Protocol):
@@ -198,7 +224,9 @@ __all__ = [
     "CredentialSource",
     "Credentials",
     "Identity",
+    "PublishNumbered",
     "Receiver",
     "Sink",
+    "Source",
     "Stored",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,17 +16,19 @@ from tidings.auth import Access, CallbackAuthenticator, JwtAuthenticator, Rule, 
 from tidings.brokers import broker_from_url
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError, PublishError, UsageError
-from tidings.core.events import Draft, Exclude, draft_from, format_timestamp
+from tidings.core.events import Draft, Exclude
 from tidings.core.identity import Identity
+from tidings.core.numbering import Numbered
 from tidings.core.topics import TopicKey, check_topic
+from tidings.drafting import draft_of_call
 from tidings.engine.catalog import Catalog
 from tidings.engine.clock import SystemClock
 from tidings.engine.node import Node, Ports
 from tidings.http import ExposingMiddleware, add_cursor, other_methods, routes
 from tidings.http.answers import error_answer
 from tidings.observe.logs import redact_uvicorn
-from tidings.observe.trace import TraceMiddleware, current_trace_id
-from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials
+from tidings.observe.trace import TraceMiddleware
+from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials, Source, Stored
 from tidings.settings import ConfigurationError, Settings
 from tidings.transports.doors import Doors, House
 from tidings.transports.websocket_fast_path import FastPath, FastPathMiddleware
@@ -56,6 +57,7 @@ class Tidings:
     :param cookie: the name of the cookie that holds a token, if one does.
     :param allowed_origins: origins of pages beside your own, such as ``https://app.example.com``.
     :param api_keys: keys for the HTTP surface; ``KEY@TENANT`` binds one to a tenant.
+    :param outbox: publishes what was committed to your database, such as ``Outbox(...).relay(engine)``.
     :param settings: everything else; by default from the environment and ``tidings.toml``.
 
     Raises ConfigurationError or UsageError, one line that names the setting, for what cannot work.
@@ -72,6 +74,7 @@ class Tidings:
         cookie: str | None = None,
         allowed_origins: Sequence[str] | None = None,
         api_keys: Sequence[str] | None = None,
+        outbox: Source | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -101,6 +104,7 @@ class Tidings:
             node=self.node, settings=self.settings, authenticator=ports.authenticator, authorizer=ports.authorizer,
             clock=self._clock, start=self.start, refusal=error_answer,
         ))  # fmt: skip
+        self._outbox = outbox
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = asyncio.Lock()
 
@@ -138,6 +142,8 @@ class Tidings:
             if self._loop is None:
                 await self.node.start()
                 self._loop = asyncio.get_running_loop()
+                if self._outbox is not None:
+                    await self._outbox.start(self._publish_numbered)
                 _running.add(self)
                 self._doors.open()
 
@@ -196,7 +202,7 @@ class Tidings:
         Raises PublishError, naming topic and field, for an event that cannot be published: no subscriber is
         touched. Raises BrokerUnavailable when the broker does not answer.
         """
-        draft = self._draft(
+        draft = draft_of_call(
             topic, event, entity_id=entity_id, payload=payload, user_id=user_id, tenant=tenant, timestamp=timestamp,
             trace_id=trace_id, version=version,
         )  # fmt: skip
@@ -260,6 +266,15 @@ class Tidings:
         )
         return stored.cursor
 
+    async def _publish_numbered(
+        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, numbered: Numbered
+    ) -> Stored:
+        unknown = self._catalog.unknown(draft.topic)
+        if unknown is not None:
+            raise unknown
+        publisher = self.node.publisher
+        return await publisher.publish_numbered(draft, tenant=tenant, exclude=exclude, numbered=numbered)
+
     async def head(self, key: TopicKey) -> Cursor:
         """Where a topic stands now."""
         await self.start()
@@ -268,42 +283,6 @@ class Tidings:
     def ready(self) -> bool:
         """Whether the broker is connected."""
         return self.node.ready
-
-    # Inside.
-
-    def _draft(
-        self,
-        topic: str,
-        event: str,
-        *,
-        entity_id: object,
-        payload: Any,
-        user_id: str | None,
-        tenant: str | None,
-        timestamp: datetime | None,
-        trace_id: str | None,
-        version: int | None,
-    ) -> Draft:
-        # None is no id: an object that was not flushed yet has none.
-        data: dict[str, Any] = {"entity_id": None if entity_id is None else str(entity_id), "payload": payload}
-        if user_id is not None:
-            data["user_id"] = str(user_id)
-        if tenant is not None:
-            data["tenant_id"] = tenant
-        try:
-            if timestamp is not None:
-                data["timestamp"] = format_timestamp(timestamp)
-            return draft_from({
-                "topic": topic,
-                "event": event,
-                "data": data,
-                "trace_id": trace_id or current_trace_id() or secrets.token_hex(16),
-                "version": version,
-            })  # fmt: skip
-        except (ValueError, OverflowError) as error:
-            raise UsageError(f"timestamp: {error}") from None
-        except PeerError as fault:
-            raise PublishError(fault) from None
 
 
 def running() -> list[Tidings]:

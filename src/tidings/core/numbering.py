@@ -48,26 +48,24 @@ class Place(Enum):
 class OutOfSequence(TidingsError):
     """The number does not follow the last one. Nothing was stored.
 
-    :ivar last: the source's last number on the topic, and its token.
+    :ivar last: the source's last number on the topic, and its token; None where the broker knows of none.
     """
 
-    def __init__(self, numbered: Numbered, last: LastNumber) -> None:
+    def __init__(self, numbered: Numbered, last: LastNumber | None) -> None:
         self.last = last
-        super().__init__(f"number {numbered.number} does not follow {last.number}")
+        super().__init__(f"number {numbered.number} does not follow {0 if last is None else last.number}")
 
 
 def place(numbered: Numbered, last: LastNumber | None) -> Place:
     """Where the event goes. Raises OutOfSequence for a number that neither follows nor repeats the last.
 
-    A topic on which the broker knows nothing of the source takes any number; above 1 under a new epoch,
-    for events before it may have been lost with what the broker knew.
+    A topic on which the broker knows nothing of the source takes 1 only: with a higher number the events before
+    it may have been lost with what the broker knew, or be on their way, and only the source can tell.
     """
     if numbered.afresh:
         return Place.AFRESH
-    if last is None:
-        return Place.NEXT if numbered.number == 1 else Place.AFRESH
-    if numbered.number == last.number + 1:
+    if numbered.number == (1 if last is None else last.number + 1):
         return Place.NEXT
-    if numbered.number == last.number and numbered.token == last.token:
+    if last is not None and numbered.number == last.number and numbered.token == last.token:
         return Place.REPEAT
     raise OutOfSequence(numbered, last)

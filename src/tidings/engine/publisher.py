@@ -14,6 +14,7 @@ from tidings.core.errors import PeerError
 from tidings.core.events import Draft, Exclude, encode_body, format_timestamp, in_utc
 from tidings.core.identity import Identity
 from tidings.core.limits import IDEMPOTENCY_KEY_LENGTH_MAX, Limits
+from tidings.core.numbering import Numbered
 from tidings.core.topics import TopicKey
 from tidings.ports import Broker, Clock, Stored
 
@@ -72,6 +73,15 @@ class Publisher:
         topic_key, body = self._encode(draft, identity.tenant, idempotency_key)
         key = None if idempotency_key is None else f"{len(identity.user)}:{identity.user}:{idempotency_key}"
         stored = await self._broker.publish(topic_key, body, idempotency_key=key)
+        self._tell(draft, stored)
+        return stored
+
+    async def publish_numbered(
+        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, numbered: Numbered
+    ) -> Stored:
+        """Store an event of an outbox. Raises PeerError, OutOfSequence, and BrokerUnavailable."""
+        topic_key, body = self._encode(draft, tenant, None)
+        stored = await self._broker.publish(topic_key, body, exclude=exclude, numbered=numbered)
         self._tell(draft, stored)
         return stored
 

@@ -63,7 +63,7 @@ BROKER_CHECKS: tuple[BrokerCheck, ...] = tuple(
         number_rules.a_repeated_number_stores_nothing,
         number_rules.a_number_out_of_sequence_is_refused,
         number_rules.a_known_number_with_another_token_is_refused,
-        number_rules.an_unknown_source_begins_at_any_number,
+        number_rules.an_unknown_source_begins_with_its_first_number,
         number_rules.a_fresh_beginning_is_told,
         number_rules.numbers_belong_to_one_source_on_one_topic,
         number_rules.numbers_are_apart_from_offsets,
