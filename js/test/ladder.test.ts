@@ -79,7 +79,7 @@ describe("the client on the ladder", () => {
   test("code that cannot be fetched is a transport that does not work", async () => {
     const { openLater } = await import("../src/core/transports/later.js");
     const lost: unknown[] = [];
-    const events = { open() {}, frame() {}, lost: (code: unknown) => lost.push(code) };
+    const events = { open() {}, frame() {}, warn() {}, lost: (code: unknown) => lost.push(code) };
     const dial = { environment: new World().environment, url: "/", token: null };
     const begin = { ...dial, subscribe: { type: "subscribe", topics: [T] } as const };
     openLater(() => Promise.reject(new Error("404")), begin, events);
@@ -89,7 +89,7 @@ describe("the client on the ladder", () => {
   test("one that is dropped before its code has come never begins", async () => {
     const { openLater } = await import("../src/core/transports/later.js");
     const open = vi.fn();
-    const events = { open() {}, frame() {}, lost() {} };
+    const events = { open() {}, frame() {}, warn() {}, lost() {} };
     const dial = { environment: new World().environment, url: "/", token: null };
     const begin = { ...dial, subscribe: { type: "subscribe", topics: [T] } as const };
     const loaded = Promise.resolve(open);

@@ -20,6 +20,7 @@ function open(first = subscribe([A]), token: string | null = null) {
     {
       open: () => {},
       frame: (frame) => frames.push(frame ?? {}),
+      warn: () => {},
       lost: (code) => lost.push(code),
     },
   );

@@ -13,15 +13,17 @@ function open({ url = "/realtime", token = null as string | null } = {}) {
   const world = new World({ fetch: http.fetch });
   const frames: (RawFrame | null)[] = [];
   const lost: (number | null)[] = [];
+  const warned: string[] = [];
   const link = openSse(
     { environment: world.environment, url, token, subscribe: subscribe([T]) as SubscribeFrame },
     {
       open: () => {},
       frame: (frame) => frames.push(frame),
+      warn: (code) => warned.push(code),
       lost: (code) => lost.push(code),
     },
   );
-  return { http, link, frames, lost };
+  return { http, world, link, frames, lost, warned };
 }
 
 async function welcomed(options = {}) {
@@ -150,19 +152,51 @@ describe("what the client says afterwards", () => {
     );
   });
 
-  test("a session that is not here moves the client; a refusal answers the frame", async () => {
+  test.each([
+    [
+      "ours",
+      { error: { code: "unknown_session", message: "Not here." } },
+      { message: "Not here." },
+    ],
+    ["a proxy's", "<h1>Not found</h1>", {}],
+  ])(
+    "a session that is not here, in words that are %s, is told as that",
+    async (_, body, words) => {
+      const { http, link, frames, lost } = await welcomed();
+      link.send(subscribe(["user:1"], undefined, 2));
+      await vi.waitFor(() => http.last("/session/s-1").answer(404, body));
+      const error = { type: "error", topic: "system", code: "unknown_session", id: 2, ...words };
+      await vi.waitFor(() => expect(frames).toEqual([error]));
+      expect(lost).toEqual([]);
+    },
+  );
+
+  test("a refusal answers the frame", async () => {
     const { http, link, frames, lost } = await welcomed();
-    link.send(subscribe(["user:1"], undefined, 2));
-    await vi.waitFor(() => http.last("/session/s-1").answer(404, {}));
-    await vi.waitFor(() =>
-      expect(frames).toEqual([{ type: "reconnect", topic: "system", delay_ms: 1_000 }]),
-    );
     link.send(subscribe(["user:1"], undefined, 3));
-    await vi.waitFor(() => expect(http.open("/session/s-1")).toHaveLength(2));
+    await vi.waitFor(() => expect(http.open("/session/s-1")).toHaveLength(1));
     http.last("/session/s-1").answer(400, { error: { code: "bad_frame", message: "No." } });
     const error = { type: "error", topic: "system", code: "bad_frame", message: "No.", id: 3 };
     await vi.waitFor(() => expect(frames.at(-1)).toEqual(error));
     expect(lost).toEqual([]);
+  });
+
+  test("a frame that hangs, while the stream goes on, is lost", async () => {
+    const { http, world, link, lost } = await welcomed();
+    link.send({ type: "ping" });
+    await vi.waitFor(() => http.last("/session/s-1"));
+    world.pass(19_999);
+    expect(lost).toEqual([]);
+    world.pass(1);
+    expect(lost).toEqual([null]);
+    expect(http.last("/session/s-1").aborted).toBe(true);
+  });
+
+  test("one that was answered in time leaves no timer", async () => {
+    const { http, world, link } = await welcomed();
+    link.send({ type: "ping" });
+    await vi.waitFor(() => http.last("/session/s-1").answer(202));
+    await vi.waitFor(() => expect(world.timers).toBe(0));
   });
 
   test("a network that fails is lost", async () => {

@@ -1,6 +1,6 @@
 /** Does what the machine says: timers, sockets, credentials. What is for the application it hands on. */
 
-import type { Environment } from "./environment.js";
+import type { Environment, PageSignal } from "./environment.js";
 import type { Machine } from "./machine/machine.js";
 import type { Effect, Input, TimerName } from "./machine/values.js";
 import { type HttpDial, LOADERS, openLater } from "./transports/later.js";
@@ -38,6 +38,7 @@ export class Driver {
   /** By generation: the living connection, and at times one beside it. */
   readonly #links = new Map<number, Link>();
   readonly #asking = new Map<number, AbortController>();
+  readonly #warned = new Set<string>();
   #unwatch: (() => void) | null = null;
   #draining = false;
 
@@ -49,8 +50,7 @@ export class Driver {
   feed(input: Input): void {
     const { environment, machine } = this.#options;
     if (environment.inert) return;
-    // From the first use to the end, so that the page's state is always known.
-    this.#unwatch ??= environment.watchPage((signal) => this.feed({ input: signal }));
+    if (this.#unwatch === null) this.#watch();
     this.#queue.push(...machine.handle(input, environment.now(), environment.random()));
     // An input that comes while effects are being done has its own done after them, in order.
     if (this.#draining) return;
@@ -62,6 +62,18 @@ export class Driver {
     } finally {
       this.#draining = false;
     }
+  }
+
+  /** From the first use to the end the page's state is known; what it was before that may have changed. */
+  #watch(): void {
+    const { environment } = this.#options;
+    const tell = (signal: PageSignal): void => this.feed({ input: signal });
+    this.#unwatch = () => {}; // so that what is told now begins no other watch
+    const { hidden, prerendering, slow } = environment.page();
+    tell(hidden ? "hidden" : "visible");
+    if (!prerendering) tell("activated");
+    tell(slow ? "slow_network" : "fast_network");
+    this.#unwatch = environment.watchPage(tell);
   }
 
   /** After the input `close`: listen to nothing any more. */
@@ -129,6 +141,11 @@ export class Driver {
     const events: LinkEvents = {
       open: () => this.feed({ input: "open", generation }),
       frame: (frame) => this.feed({ input: "frame", generation, frame }),
+      warn: (code, message) => {
+        if (this.#warned.has(code)) return;
+        this.#warned.add(code);
+        this.#options.tell({ effect: "report", level: "warn", code, message });
+      },
       lost: (code) => {
         this.#links.delete(generation);
         this.feed({ input: "lost", generation, code });

@@ -63,10 +63,7 @@ export function browserEnvironment(
     now: () => Date.now(),
     random: () => Math.random(),
     randomHex,
-    timer(ms, run) {
-      const handle = setTimeout(run, ms);
-      return () => clearTimeout(handle);
-    },
+    timer: startTimer,
     microtask: (run) => queueMicrotask(run),
     base: typeof location === "undefined" ? null : location.href,
     inert: !inPage && replaced.WebSocket === undefined,
@@ -84,6 +81,19 @@ export function browserEnvironment(
     // Looked up at each call: tests and instrumentation replace the global one.
     fetch: replaced.fetch ?? ((input, init) => globalThis.fetch(input, init)),
   };
+}
+
+/** A browser takes a longer time (24.8 days) for none at all, and runs at once. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+function startTimer(ms: number, run: () => void): () => void {
+  let handle: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    const next = left > TIMEOUT_MS_MAX ? () => wait(left - TIMEOUT_MS_MAX) : run;
+    handle = setTimeout(next, Math.min(left, TIMEOUT_MS_MAX));
+  };
+  wait(ms);
+  return () => clearTimeout(handle);
 }
 
 function randomHex(bytes: number): string {

@@ -12,6 +12,8 @@ const SENTENCES: Readonly<Record<string, string>> = {
   timeout: "No answer came in time; whether it was published is unknown.",
   closed: "The client is closed.",
   handler_failed: "A handler threw; the others were called.",
+  payload_too_large:
+    "The event is larger than the server takes; publish a reference (payload null).",
   permission_changed: "The right to the topic was withdrawn.",
 };
 

@@ -13,6 +13,8 @@ export interface LinkEvents {
   open(): void;
   /** A frame, or null where it could not be read. */
   frame(frame: RawFrame | null): void;
+  /** What the developer should know of the network; told once. */
+  warn(code: string, message: string): void;
   /** The end, with the close code where there is one. Comes once, and not after `drop`. */
   lost(code: number | null): void;
 }

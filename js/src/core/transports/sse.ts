@@ -4,6 +4,7 @@
  * The stream brings the frames; what the client has to say afterwards goes to the stream's session.
  */
 
+import type { ErrorCode } from "../codes.js";
 import type { ClientFrame } from "../frames.js";
 import type { RawFrame } from "../machine/values.js";
 import {
@@ -18,8 +19,15 @@ import type { HttpDial } from "./later.js";
 import type { Link, LinkEvents } from "./link.js";
 import { SseReader, type SseRecord } from "./sse-records.js";
 
-/** Another worker has the session: a new stream is opened within this time, with all positions. */
-const MOVE_MS = 1_000;
+/** The server takes a frame within 15 s; comments in the stream hide one that hangs. */
+const POST_MS_MAX = 20_000;
+const UNKNOWN_SESSION: ErrorCode = "unknown_session";
+/** The machine drops with this code what has not been welcomed in time. */
+const TIMEOUT = 4408;
+const BUFFERED =
+  "The event stream opened, but nothing came through: something in between keeps it back, so polling takes its place. " +
+  "Let a proxy pass on the header X-Accel-Buffering: no, or turn its buffering off for this path " +
+  "(nginx: proxy_buffering off).";
 
 /** Dial. Throws nothing: what cannot be dialled is lost. */
 export function openSse(dial: HttpDial, events: LinkEvents): Link {
@@ -34,6 +42,7 @@ class Stream implements Link {
   readonly #stop = new AbortController();
   #token: string | null;
   #session: string | null = null;
+  #opened = false;
   /** Frames go out one after the other, for each is a request of its own. */
   #sent: Promise<void> = Promise.resolve();
 
@@ -51,7 +60,10 @@ class Stream implements Link {
     this.#sent = this.#sent.then(() => this.#post(frame)).catch(() => this.#end(null));
   }
 
-  drop(): void {
+  drop(code: number): void {
+    if (this.#opened && this.#session === null && code === TIMEOUT) {
+      this.#events.warn("stream_buffered", BUFFERED);
+    }
     this.#stop.abort();
   }
 
@@ -63,6 +75,7 @@ class Stream implements Link {
     const type = response.headers.get("Content-Type") ?? "";
     // A portal answers everything with a page of its own.
     if (response.body === null || !type.startsWith("text/event-stream")) return this.#end(null);
+    this.#opened = true;
     const reader = new SseReader(
       (record) => this.#record(record),
       () => this.#tell(SIGN_OF_LIFE),
@@ -93,12 +106,14 @@ class Stream implements Link {
     if (this.#session === null || this.#stop.signal.aborted) return;
     if (frame.type === "auth") this.#token = frame.token;
     const path = `session/${encodeURIComponent(this.#session)}`;
-    const response = await post(this.#dial, path, frame, this.#token, this.#stop.signal);
-    if (response.status === 404) {
-      this.#tell({ type: "reconnect", topic: "system", delay_ms: MOVE_MS });
-    } else if (!response.ok) {
-      this.#tell(errorFrame(await refusalOf(response), frame.id));
-    }
+    const settled = this.#dial.environment.timer(POST_MS_MAX, () => this.#end(null));
+    const sent = post(this.#dial, path, frame, this.#token, this.#stop.signal);
+    const response = await sent.finally(settled);
+    if (response.ok) return;
+    const refusal = await refusalOf(response);
+    // Whoever says it: a path that is not there will not be there the next time, but a new stream needs it less.
+    const code = response.status === 404 ? UNKNOWN_SESSION : refusal.code;
+    this.#tell(errorFrame({ ...refusal, code }, frame.id));
   }
 
   #refused(refusal: Refusal): void {
