@@ -9,7 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,46 +100,48 @@ def _have_read(readers: list[Reader], count: int) -> bool:
 
 
 async def test_every_transport_is_whole_after_kill_9(command: Callable[..., Any], tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        first = stack.enter_context(command(*options(tmp_path), "--port", "0"))
-        port = await ready(first)
-        proxy = await stack.enter_async_context(fault_proxy(port))
-        lives, readers = await followers(proxy, stack)
-        publisher = stack.enter_context(publishing(port))
-        await until(partial(_have_read, readers, 10))
-        first.command.kill()
-        await asyncio.to_thread(first.command.wait)
-        await until(lambda: all(live.status.state != "live" for live in lives), 40)
-        await ready(stack.enter_context(command(*options(tmp_path), "--port", str(port))))
-        seen = publisher.count
-        await until(partial(_have_read, readers, seen + 10), 40)
-        published = publisher.stop()
-        await check_whole(readers, published)
+    with ExitStack() as processes:  # they end last, for a server waits for its clients
+        async with AsyncExitStack() as stack:
+            first = processes.enter_context(command(*options(tmp_path), "--port", "0"))
+            port = await ready(first)
+            proxy = await stack.enter_async_context(fault_proxy(port))
+            lives, readers = await followers(proxy, stack)
+            publisher = stack.enter_context(publishing(port))
+            await until(partial(_have_read, readers, 10))
+            first.command.kill()
+            await asyncio.to_thread(first.command.wait)
+            await until(lambda: all(live.status.state != "live" for live in lives), 40)
+            await ready(processes.enter_context(command(*options(tmp_path), "--port", str(port))))
+            seen = publisher.count
+            await until(partial(_have_read, readers, seen + 10), 40)
+            published = publisher.stop()
+            await check_whole(readers, published)
 
 
 async def test_every_transport_is_whole_after_a_drain(command: Callable[..., Any], tmp_path: Path) -> None:
     """SIGTERM under load: the next server is there already, behind the same address."""
-    async with AsyncExitStack() as stack:
-        first = stack.enter_context(
-            command(*options(tmp_path), "--port", "0", TIDINGS_DRAIN_SECONDS=str(DRAIN_SECONDS))
-        )
-        second = stack.enter_context(command(*options(tmp_path), "--port", "0"))
-        port = await ready(first)
-        proxy = await stack.enter_async_context(fault_proxy(port))
-        lives, readers = await followers(proxy, stack)
-        refetches: list[bool] = []
-        for live in lives:
-            live.on_status(lambda status: refetches.append(True) if status.refetching else None)
-        publisher = stack.enter_context(publishing(port))
-        await until(partial(_have_read, readers, 10))
-        publisher.port = proxy.upstream_port = await ready(second)
-        first.command.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(first.command.wait, DRAIN_SECONDS + 10) in (0, -signal.SIGTERM)
-        await until(lambda: all(live.status.state == "live" for live in lives))
-        seen = publisher.count
-        await until(partial(_have_read, readers, seen + 10))
-        await check_whole(readers, publisher.stop())
-        assert not refetches, "a drain is no outage"
+    with ExitStack() as processes:  # they end last, for a server waits for its clients
+        async with AsyncExitStack() as stack:
+            first = processes.enter_context(
+                command(*options(tmp_path), "--port", "0", TIDINGS_DRAIN_SECONDS=str(DRAIN_SECONDS))
+            )
+            second = processes.enter_context(command(*options(tmp_path), "--port", "0"))
+            port = await ready(first)
+            proxy = await stack.enter_async_context(fault_proxy(port))
+            lives, readers = await followers(proxy, stack)
+            refetches: list[bool] = []
+            for live in lives:
+                live.on_status(lambda status: refetches.append(True) if status.refetching else None)
+            publisher = stack.enter_context(publishing(port))
+            await until(partial(_have_read, readers, 10))
+            publisher.port = proxy.upstream_port = await ready(second)
+            first.command.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(first.command.wait, DRAIN_SECONDS + 10) in (0, -signal.SIGTERM)
+            await until(lambda: all(live.status.state == "live" for live in lives))
+            seen = publisher.count
+            await until(partial(_have_read, readers, seen + 10))
+            await check_whole(readers, publisher.stop())
+            assert not refetches, "a drain is no outage"
 
 
 @pytest.mark.parametrize("transport", ["websocket", "sse"])
@@ -147,30 +149,31 @@ async def test_a_publish_whose_answer_is_lost_is_repeated_and_stored_once(
     transport: str, command: Callable[..., Any], tmp_path: Path
 ) -> None:
     """The server dies after it has stored the event and before its answer arrives; it keeps keys over the restart."""
-    async with AsyncExitStack() as stack:
-        first = stack.enter_context(command(*options(tmp_path), "--port", "0"))
-        port = await ready(first)
-        proxy = await stack.enter_async_context(fault_proxy(port))
-        reading = await stack.enter_async_context(connect(f"http://127.0.0.1:{port}", token=token("ben")))
-        reader = Reader(reading, LIST)
-        await subscribed(reading)
-        writing = await stack.enter_async_context(
-            connect(proxy.http, token=token(publish=(LIST,)), transports=[transport])
-        )
-        await writing.wait_live()
-        proxy.set("/realtime", drop="down")
-        waiting = asyncio.create_task(writing.publish(LIST, "ADDED", entity_id="a", queue_seconds=60))
-        await reader.until(1)
-        assert not waiting.done()
-        first.command.kill()
-        await asyncio.to_thread(first.command.wait)
-        proxy.cut(how="rst")
-        proxy.heal()
-        second = stack.enter_context(command(*options(tmp_path), "--port", str(port)))
-        await ready(second)
-        writing.reconnect()
-        async with asyncio.timeout(30):
-            cursor = await waiting
-        assert cursor == reader.events[0].cursor, "the first one's answer"
-        await writing.publish(LIST, "ADDED", entity_id="b")
-        assert await reader.until(2) == ["a", "b"]
+    with ExitStack() as processes:  # they end last, for a server waits for its clients
+        async with AsyncExitStack() as stack:
+            first = processes.enter_context(command(*options(tmp_path), "--port", "0"))
+            port = await ready(first)
+            proxy = await stack.enter_async_context(fault_proxy(port))
+            reading = await stack.enter_async_context(connect(f"http://127.0.0.1:{port}", token=token("ben")))
+            reader = Reader(reading, LIST)
+            await subscribed(reading)
+            writing = await stack.enter_async_context(
+                connect(proxy.http, token=token(publish=(LIST,)), transports=[transport])
+            )
+            await writing.wait_live()
+            proxy.set("/realtime", drop="down")
+            waiting = asyncio.create_task(writing.publish(LIST, "ADDED", entity_id="a", queue_seconds=60))
+            await reader.until(1)
+            assert not waiting.done()
+            first.command.kill()
+            await asyncio.to_thread(first.command.wait)
+            proxy.cut(how="rst")
+            proxy.heal()
+            second = processes.enter_context(command(*options(tmp_path), "--port", str(port)))
+            await ready(second)
+            writing.reconnect()
+            async with asyncio.timeout(30):
+                cursor = await waiting
+            assert cursor == reader.events[0].cursor, "the first one's answer"
+            await writing.publish(LIST, "ADDED", entity_id="b")
+            assert await reader.until(2) == ["a", "b"]
