@@ -222,7 +222,9 @@ describe("life", () => {
     const none = { cursor: null, recovered: false, reason: "no_history" };
     await answer(all, 1, subscribed({ [A]: none }));
     await answer(all, 2, subscribed({ [A]: none }));
-    await vi.waitFor(() => expect(all.world.timers).toBe(1));
+    await vi.waitFor(() =>
+      expect(all.frames.filter(({ type }) => type === "pong")).toHaveLength(2),
+    );
     expect(all.http.requests).toHaveLength(2);
     all.world.pass(1_000);
     await vi.waitFor(() => expect(all.http.requests).toHaveLength(3));

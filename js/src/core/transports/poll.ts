@@ -15,6 +15,8 @@ import { PollTopics } from "./poll-topics.js";
 const TOPICS_MAX = 100;
 /** Answers that bring nothing are not asked for more often than this. */
 const EMPTY_PAUSE_MS = 1_000;
+/** The server holds a request for 25 s: what is not answered by then went over a connection that is dead. */
+const ANSWER_MS_MAX = 35_000;
 const WELCOME: RawFrame = {
   type: "welcome",
   topic: "system",
@@ -110,12 +112,16 @@ class Poll implements Link {
       const again = new AbortController();
       group.again = again;
       const asked = group.topics.question();
+      // Other requests may well be answered, so nobody else would notice.
+      const stop = this.#dial.environment.timer(ANSWER_MS_MAX, () => again.abort());
       let frames: readonly RawFrame[] | null;
       try {
         frames = await this.#ask(asked, again.signal);
       } catch (error) {
         if (again.signal.aborted && !this.#over) continue;
         throw error;
+      } finally {
+        stop();
       }
       if (frames === null || this.#over) break;
       this.#welcome();
