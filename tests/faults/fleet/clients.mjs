@@ -1,0 +1,69 @@
+// Many clients of the built npm package in one process: `node clients.mjs CONFIG.json`.
+// CONFIG: {url, log, clients: [{id, transports, topics, token}]}. Writes what each client saw to `log`, a line each:
+//   e CLIENT TOPIC NUMBER CURSOR | g CLIENT TOPIC REASON CURSOR
+// Answers each line of standard input with one JSON line: {"ask":"progress","heights":{TOPIC: NUMBER}} or {"ask":"stop"}.
+import { createWriteStream, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { connect } from 'tidings';
+import { WebSocket } from 'ws';
+
+const config = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const log = createWriteStream(config.log);
+const complaints = {};
+const clients = config.clients.map(open);
+
+function open({ id, transports, topics, token }) {
+  const heights = new Map(topics.map((topic) => [topic, 0]));
+  const live = connect({
+    url: config.url,
+    name: id,
+    transports,
+    auth: () => token,
+    WebSocket,
+    fetch: (input, init) => fetch(input, init),
+    onError: (error) => {
+      complaints[error.code] = (complaints[error.code] ?? 0) + 1;
+    },
+    development: false,
+  });
+  live.subscribe(
+    topics,
+    (event) => {
+      const { number } = event.data.payload;
+      log.write(`e ${id} ${event.topic} ${number} ${event.cursor}\n`);
+      heights.set(event.topic, number);
+    },
+    {
+      onGap: (gap) => {
+        log.write(`g ${id} ${gap.topic} ${gap.reason} ${gap.cursor}\n`);
+      },
+    },
+  );
+  return { live, topics, heights };
+}
+
+function progress(expected) {
+  const transports = {};
+  let ready = 0;
+  let behind = 0;
+  for (const { live, topics, heights } of clients) {
+    const transport = live.status.transport ?? live.status.state;
+    transports[transport] = (transports[transport] ?? 0) + 1;
+    const isLive = live.status.state === 'live';
+    if (isLive && topics.every((topic) => live.topicState(topic).state === 'live' && live.position(topic) !== null))
+      ready += 1;
+    for (const topic of topics) if (heights.get(topic) < (expected[topic] ?? 0)) behind += 1;
+  }
+  return { ready, behind, transports, complaints };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { ask, heights } = JSON.parse(line);
+  if (ask === 'stop') break;
+  console.log(JSON.stringify(progress(heights)));
+}
+const last = progress({});
+for (const { live } of clients) live.close();
+await new Promise((resolve) => log.end(resolve));
+console.log(JSON.stringify(last));
+process.exit(0);
