@@ -32,7 +32,7 @@ test-js: .make/js
 	npm run --silent test -w js -w gift-list-web
 
 test-browser: .make/python .make/web chromium
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest -m "browser and not nightly"
 
 build: .make/web
 
