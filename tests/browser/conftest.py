@@ -55,7 +55,7 @@ async def windows(browser: Browser) -> AsyncIterator[Windows]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser_with_tabs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    async with chromium_with_tabs(tmp_path_factory.mktemp("tabs")) as launched:
+    async with chromium_with_tabs(tmp_path_factory.mktemp("tabs")) as (launched, _):
         yield launched
 
 

@@ -55,6 +55,17 @@ class Process:
         """Asked to end; killed if it does not."""
         self._end(signal.SIGTERM)
 
+    def stand_still(self) -> None:
+        """Nothing of it runs, until ``go_on``."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._running is not None, "it does not run"
+        os.killpg(self._running.pid, number)
+
     def _end(self, number: signal.Signals) -> None:
         running, self._running = self._running, None
         if running is None:

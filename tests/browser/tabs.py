@@ -19,7 +19,7 @@ START_SECONDS_MAX = 20
 
 
 @asynccontextmanager
-async def chromium_with_tabs(folder: Path) -> AsyncIterator[Browser]:
+async def chromium_with_tabs(folder: Path) -> AsyncIterator[tuple[Browser, Process]]:
     """Debian's Chromium, started by hand: the one that Playwright starts shows every tab at all times."""
     log = folder / "chromium.log"
     flags = [*FLAGS, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
@@ -36,7 +36,7 @@ async def chromium_with_tabs(folder: Path) -> AsyncIterator[Browser]:
         async with async_playwright() as playwright:
             # Without its defaults, among which is that each page takes itself for the one in front.
             browser = await playwright.chromium.connect_over_cdp(endpoint, no_defaults=True)
-            yield browser
+            yield browser, process
             with contextlib.suppress(Exception):
                 await browser.close()
     finally:
