@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from tidings.cli.bench import bench
 from tidings.cli.publish import publish
 from tidings.cli.run import run
 from tidings.cli.serve import serve
@@ -31,6 +32,7 @@ app.command()(publish)
 app.command()(tail)
 app.command()(token)
 app.command()(validate)
+app.command()(bench)
 
 
 def main() -> None:
