@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import event, inspect
-from sqlalchemy.orm import Session
+from sqlalchemy import event, inspect, select
+from sqlalchemy.orm import InstanceState, Session
 
 from tidings.core.errors import UsageError
 from tidings.core.events import Exclude
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MappedClass = TypeVar("MappedClass", bound=type[Any])
 
 _FIELD = re.compile(r"\{(\w+)\}")
+# In a session's info, from one event of a flush to the next.
+_BEFORE = "tidings_outbox_before"
 _FLUSHED = "tidings_outbox_flushed"
 
 
@@ -48,6 +50,11 @@ class Rule:
     version: int | None = None
     when: Callable[[Any], bool] | None = None
 
+    @property
+    def names(self) -> set[str]:
+        """The attributes that say where an event goes."""
+        return {*_FIELD.findall(self.topic), self.entity_id, *([self.tenant] if self.tenant else [])}
+
     def topic_of(self, values: Callable[[str], Any]) -> str | None:
         """The topic, with values of attributes escaped into it; None where one of them is None."""
         found = {name: values(name) for name in _FIELD.findall(self.topic)}
@@ -61,6 +68,9 @@ class Rule:
             return None
         validate = getattr(self.payload, "model_validate", None)
         return self.payload(entity) if validate is None else validate(entity, from_attributes=True)
+
+
+_Before = dict[tuple[InstanceState[Any], str], Any]
 
 
 class _Change(NamedTuple):
@@ -78,6 +88,7 @@ class Watch:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._rules: dict[type[Any], list[Rule]] = {}
+        event.listen(Session, "before_flush", self._read_before)
         event.listen(Session, "after_flush", self._flushed)
         event.listen(Session, "after_flush_postexec", self._add)
 
@@ -96,16 +107,32 @@ class Watch:
 
         return decorate
 
+    def _read_before(self, session: Session, _context: object, _instances: object) -> None:
+        """Ask the database for what was overwritten unread, where a topic or an id is made of it."""
+        before: _Before = {}
+        for entity in session.dirty:
+            for rule in self._rules_of(entity):
+                state = inspect(entity)
+                for name in rule.names & set(state.mapper.column_attrs.keys()):
+                    history = state.attrs[name].history
+                    if history.added and not history.deleted and state.identity is not None:
+                        column = getattr(state.mapper.class_, name)
+                        keys = zip(state.mapper.primary_key, state.identity, strict=True)
+                        with session.no_autoflush:
+                            before[state, name] = session.scalar(select(column).where(*(k == v for k, v in keys)))
+        session.info[_BEFORE] = before
+
     def _flushed(self, session: Session, _context: object) -> None:
         """While the history of the attributes is still there."""
+        before = session.info.pop(_BEFORE, {})
         changes: list[_Change] = []
         for entity in session.new:
-            changes += self._changes(entity, "ADDED")
+            changes += self._changes(entity, "ADDED", before)
         for entity in session.dirty:
             if session.is_modified(entity, include_collections=False):
-                changes += self._changes(entity, "UPDATED")
+                changes += self._changes(entity, "UPDATED", before)
         for entity in session.deleted:
-            changes += self._changes(entity, "DELETED")
+            changes += self._changes(entity, "DELETED", before)
         if changes:
             session.info.setdefault(_FLUSHED, []).extend(changes)
 
@@ -129,31 +156,35 @@ class Watch:
                 version=rule.version,
             )
 
-    def _changes(self, entity: Any, event: str) -> list[_Change]:
-        changes: list[_Change] = []
-        for mapped in type(entity).__mro__:
-            for rule in self._rules.get(mapped, ()):
-                changes += _changes_by(rule, entity, event)
-        return changes
+    def _rules_of(self, entity: Any) -> list[Rule]:
+        return [rule for mapped in type(entity).__mro__ for rule in self._rules.get(mapped, ())]
+
+    def _changes(self, entity: Any, event: str, before: _Before) -> list[_Change]:
+        return [change for rule in self._rules_of(entity) for change in _changes_by(rule, entity, event, before)]
 
 
-def _changes_by(rule: Rule, entity: Any, event: str) -> list[_Change]:
+def _changes_by(rule: Rule, entity: Any, event: str, overwritten: _Before) -> list[_Change]:
     state = inspect(entity)
 
     def now(name: str) -> Any:
         return getattr(entity, name)
 
     def before(name: str) -> Any:
+        if (state, name) in overwritten:
+            return overwritten[state, name]
         history = state.attrs[name].history if name in state.attrs else None
         return history.deleted[0] if history is not None and history.deleted else getattr(entity, name)
+
+    def tenant_of(values: Callable[[str], Any]) -> str | None:
+        return None if rule.tenant is None else str(values(rule.tenant))
 
     def change(event: str, values: Callable[[str], Any]) -> list[_Change]:
         topic = rule.topic_of(values)
         if topic is None:
             return []
-        tenant = None if rule.tenant is None else str(values(rule.tenant))
-        return [_Change(rule, entity, event, topic, values(rule.entity_id), tenant)]
+        return [_Change(rule, entity, event, topic, values(rule.entity_id), tenant_of(values))]
 
-    if event == "UPDATED" and rule.topic_of(before) != rule.topic_of(now):
+    has_moved = rule.topic_of(before) != rule.topic_of(now) or tenant_of(before) != tenant_of(now)
+    if event == "UPDATED" and has_moved:
         return change("DELETED", before) + change("ADDED", now)
     return change(event, before if event == "DELETED" else now)
