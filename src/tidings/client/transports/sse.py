@@ -6,14 +6,15 @@ The stream brings the frames; what the client has to say afterwards goes to the 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from urllib.parse import quote
 
 from tidings.client.transports.http import HTTP_FAULTS, HttpClient
 from tidings.client.transports.link import Dial, Frame, Link, parse_frame
 from tidings.client.transports.refusals import SIGN_OF_LIFE, refusal_of
 from tidings.client.transports.sse_records import SseReader, SseRecord
+from tidings.core.codes import ErrorCode
 
-MOVE_MS = 1_000  # another worker has the session: a new stream is opened within this time, with all positions
 POST_SECONDS_MAX = 20.0  # the server takes a frame within 15 s; comments in the stream hide one that hangs
 ACCEPTED_BYTES_MAX = 65_536
 
@@ -82,10 +83,11 @@ class SseLink(Link):
         if frame.get("type") == "auth":
             self._token = frame["token"]
         async with self._http.post(f"session/{quote(self._session or '', safe='')}", frame, self._token) as response:
-            if response.status == 404:
-                self._tell({"type": "reconnect", "topic": "system", "delay_ms": MOVE_MS})
-            elif not 200 <= response.status < 300:
-                self._tell((await refusal_of(response)).frame(frame.get("id")))
+            if not 200 <= response.status < 300:
+                refusal = await refusal_of(response)
+                # Whoever says it: a path that is not there will not be there the next time; a new stream needs it less.
+                code = ErrorCode.UNKNOWN_SESSION.value if response.status == 404 else refusal.code
+                self._tell(replace(refusal, code=code).frame(frame.get("id")))
             else:
                 await response.body(ACCEPTED_BYTES_MAX)  # so that the connection serves the next one too
 
