@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -56,11 +56,11 @@ class Person(Base):
     __tablename__ = "people"
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     kind: Mapped[str] = mapped_column(Text)
-    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_on": "kind", "polymorphic_identity": "person"}
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012
 
 
 class Child(Person):
-    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "child"}
+    __mapper_args__ = {"polymorphic_identity": "child"}  # noqa: RUF012
 
 
 @pytest.fixture
