@@ -76,8 +76,6 @@ class _Wire:
             event = await self.next_event()
             if isinstance(event, h11.Response):
                 return Response(self, event)
-            if not isinstance(event, h11.InformationalResponse):
-                raise ConnectionResetError("the server closed the connection without an answer")
 
     async def next_event(self) -> h11.Event | type[h11.PAUSED]:
         while True:
@@ -85,6 +83,8 @@ class _Wire:
             if event is not h11.NEED_DATA:
                 return event  # type: ignore[return-value]  # h11's own sentinels are classes
             data = await self._reader.read(READ_BYTES)
+            if not data and not self.heard:
+                raise ConnectionResetError("the server closed the connection without an answer")
             self.heard = self.heard or bool(data)
             self._protocol.receive_data(data)
 

@@ -70,10 +70,11 @@ async def _connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, p
     while True:
         event = protocol.next_event()
         if event is h11.NEED_DATA:
-            protocol.receive_data(await reader.read(READ_BYTES))
+            data = await reader.read(READ_BYTES)
+            if not data:
+                raise ConnectionError("the proxy closed the connection")
+            protocol.receive_data(data)
         elif isinstance(event, h11.Response):
             if not 200 <= event.status_code < 300:
                 raise ConnectionError(f"the proxy answered HTTP {event.status_code}")
             return
-        elif not isinstance(event, h11.InformationalResponse):
-            raise ConnectionError("the proxy closed the connection")
