@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         repr=False,
         description="Where events are stored: `memory`, or `sqlite:///path` (see sqlite.md).",
     )
+    outbox: str | None = Field(
+        default=None,
+        repr=False,
+        description="The database whose outbox is published, as SQLAlchemy names it (see outbox.md).",
+    )
     topics: Sequence[str] | None = Field(
         default=None,
         description="The topic types there are, such as `gift-list,user`; a subscription to another is refused.",
@@ -123,7 +128,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("secret", "public_key", "audience", "issuer", "cookie", mode="before")
+    @field_validator("secret", "public_key", "audience", "issuer", "cookie", "outbox", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

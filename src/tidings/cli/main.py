@@ -8,7 +8,9 @@ import sys
 import typer
 
 from tidings.cli.bench import bench
+from tidings.cli.outbox import outbox
 from tidings.cli.publish import publish
+from tidings.cli.relay import relay
 from tidings.cli.run import run
 from tidings.cli.serve import serve
 from tidings.cli.tail import tail
@@ -32,6 +34,8 @@ app.command()(publish)
 app.command()(tail)
 app.command()(token)
 app.command()(validate)
+app.command()(relay)
+app.add_typer(outbox, name="outbox")
 app.command()(bench)
 
 

@@ -17,11 +17,13 @@ from starlette.applications import Starlette
 
 from tidings.cli.draining import DrainingServer
 from tidings.cli.listening import listen, reserve, url_of
+from tidings.cli.outbox_database import relay_of
 from tidings.cli.workers import INTERRUPTED_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.core.limits import Limits
 from tidings.http import any_other_address
 from tidings.observe.logs import configure_logging
+from tidings.ports import Source
 from tidings.server import Tidings
 from tidings.settings import ENVIRONMENT_PREFIX, Settings
 
@@ -45,6 +47,7 @@ def serve(
         bool, typer.Option("--dev", help="Make a secret and an API key for this run, and say them.")
     ] = False,
     broker: Annotated[str | None, typer.Option(help="Where events are stored.", show_default="memory")] = None,
+    outbox: Annotated[str | None, typer.Option(help="Database whose outbox is published.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs a broker that they share.")] = 1,
     topics: Annotated[str | None, typer.Option(help="Topic types there are, with commas: gift-list,chat.")] = None,
     allowed_origin: Annotated[
@@ -69,7 +72,7 @@ def serve(
     if config is not None:
         os.environ[ENVIRONMENT_PREFIX + "CONFIG"] = config
     given: dict[str, Any] = {
-        "host": host, "port": port, "secret": secret, "api_keys": api_key or None, "broker": broker,
+        "host": host, "port": port, "secret": secret, "api_keys": api_key or None, "broker": broker, "outbox": outbox,
         "topics": topics, "allowed_origins": allowed_origin or None, "cookie": cookie, "public_key": public_key,
         "algorithms": algorithm or None, "audience": audience, "issuer": issuer, "prefix": prefix,
         "log_format": log_format, "log_level": log_level,
@@ -111,7 +114,7 @@ class Service:
 
     def run(self, listener: socket.socket, on_ready: Ready) -> None:
         """Serve until a signal says to stop, and drain."""
-        live, app = Tidings(settings=self.settings), Starlette()
+        live, app = Tidings(settings=self.settings, outbox=self._outbox()), Starlette()
         live.mount(app)
         app.router.routes.append(any_other_address(self.settings.prefix))
         config = uvicorn.Config(
@@ -124,6 +127,9 @@ class Service:
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
         )
         DrainingServer(config, on_ready=on_ready).run(sockets=[listener])
+
+    def _outbox(self) -> Source | None:
+        return None if self.settings.outbox is None else relay_of(self.settings.outbox)
 
 
 def _work_together(service: Service, count: int, held: socket.socket) -> int:

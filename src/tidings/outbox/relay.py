@@ -113,7 +113,12 @@ class Relay:
 
     async def check(self) -> None:
         """Raise ConfigurationError, one line, for a database on which a relay cannot work."""
-        if not await self._ask(ledger.exists):
+        try:
+            has_tables = await self._ask(ledger.exists)
+        except (DBAPIError, OSError) as error:
+            why = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
+            raise ConfigurationError(f"the outbox's database does not answer: {why}") from error
+        if not has_tables:
             raise ConfigurationError(
                 "the database has no table tidings_outbox: make it by create_outbox(op) in a migration, "
                 "or by create_all of the metadata that was given to Outbox"
