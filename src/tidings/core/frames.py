@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -210,6 +210,16 @@ class Error(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="error
     topic: str = SYSTEM_TOPIC
     retry_after_ms: int | UnsetType = UNSET
     id: FrameId | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, fault: PeerError, frame_id: FrameId | None, topic: str | None = None) -> Self:
+        """The answer to the frame with this id.
+
+        :param topic: as the client sent it, however long, for it knows by it which of its topics is meant; by default
+            the one that the fault names, if any.
+        """
+        about = (fault.topic or SYSTEM_TOPIC) if topic is None else topic
+        return cls(code=fault.code.value, message=fault.message, topic=about, id=echo(frame_id))
 
 
 class Pong(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="pong"):

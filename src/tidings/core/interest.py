@@ -18,7 +18,6 @@ from tidings.core.errors import PeerError
 from tidings.core.events import Publication
 from tidings.core.frames import (
     Error,
-    FrameId,
     Subscribe,
     Subscribed,
     TopicAnswer,
@@ -61,7 +60,7 @@ class Interest:
             try:
                 subscription = self._subscriptions.get(topic) or self._ask(request, topic, tenant)
             except PeerError as fault:
-                effects.append(_error(fault, topic, frame.id))
+                effects.append(Send(Error.of(fault, frame.id, topic)))
                 continue
             request.pending.add(topic)
             if subscription.state is State.LIVE:  # nothing is replayed, whatever `since` says
@@ -139,7 +138,7 @@ class Interest:
             elif fault is not None:
                 waiting = [other.frame_id for other in self._requests.values() if topic in other.pending]
                 effects += self._leave(topic)
-                effects += [_error(fault, topic, frame_id) for frame_id in waiting]
+                effects += [Send(Error.of(fault, frame_id, topic)) for frame_id in waiting]
             else:
                 subscription.state = State.ATTACHING
                 subscription.warning = event.warnings.get(topic)
@@ -263,8 +262,3 @@ def _answer(start: Cursor | None, reason: UnrecoveredReason | None, warning: str
 
 def _text(cursor: Cursor | None) -> str | None:
     return None if cursor is None else str(cursor)
-
-
-def _error(fault: PeerError, topic: str, frame_id: FrameId | None) -> Send:
-    # The topic as it was sent, however long: the client knows by it which of its subscriptions was refused.
-    return Send(Error(code=fault.code.value, message=fault.message, topic=topic, id=echo(frame_id)))

@@ -47,7 +47,6 @@ from tidings.core.gate import Gate
 from tidings.core.identity import Identity
 from tidings.core.interest import Interest
 from tidings.core.limits import Limits
-from tidings.core.topics import SYSTEM_TOPIC
 
 
 class State(Enum):
@@ -184,7 +183,7 @@ class Session:
         try:
             self._gate.check_publish(frame.draft.topic, now)
         except PeerError as fault:
-            return [self._error(fault, frame.id)]  # no bad frame, only a fast client
+            return [_error(fault, frame.id)]  # no bad frame, only a fast client
         return [Store(frame.draft, frame.idempotency_key, frame.id)]
 
     def _stored(self, event: i.Stored, now: float) -> list[Effect]:
@@ -193,7 +192,7 @@ class Session:
         return [Send(Published(topic=event.topic, cursor=str(event.cursor), id=event.frame_id))]
 
     def _store_refused(self, event: i.StoreRefused, now: float) -> list[Effect]:
-        return [self._error(event.fault, event.frame_id)]
+        return [_error(event.fault, event.frame_id)]
 
     def _heard(self, event: i.Heard, now: float) -> list[Effect]:
         self._deadlines.heard(now)
@@ -216,7 +215,7 @@ class Session:
                 case Due.EXPIRED:
                     return self._refuse(PeerError(ErrorCode.UNAUTHORIZED, "The token has expired."), None)
                 case Due.EXPIRING:
-                    effects.append(self._error(PeerError(ErrorCode.TOKEN_EXPIRED), None))
+                    effects.append(_error(PeerError(ErrorCode.TOKEN_EXPIRED), None))
                 case Due.SPEAK:
                     effects.append(Send(Pong()))
                 case Due.PING:
@@ -247,17 +246,12 @@ class Session:
 
     def _fault(self, fault: PeerError, frame_id: FrameId | None) -> list[Effect]:
         """Answer, and end where the fault has a close code."""
-        return [self._error(fault, frame_id)] if fault.close is None else self._refuse(fault, frame_id, fault.close)
+        return [_error(fault, frame_id)] if fault.close is None else self._refuse(fault, frame_id, fault.close)
 
     def _refuse(
         self, fault: PeerError, frame_id: FrameId | None, code: CloseCode = CloseCode.UNAUTHORIZED
     ) -> list[Effect]:
-        return [self._error(fault, frame_id), *self._end(code, fault.code.value)]
-
-    def _error(self, fault: PeerError, frame_id: FrameId | None) -> Send:
-        return Send(Error(
-            code=fault.code.value, message=fault.message, topic=fault.topic or SYSTEM_TOPIC, id=echo(frame_id)
-        ))  # fmt: skip
+        return [_error(fault, frame_id), *self._end(code, fault.code.value)]
 
     def _late(self, event: i.Input, now: float) -> list[Effect]:
         """An answer to what is no longer asked, or anything after the end: nothing follows."""
@@ -268,6 +262,10 @@ class Session:
 
     def _out_of_order(self, event: i.Input, now: float) -> list[Effect]:
         raise AssertionError(f"the driver handed {type(event).__name__} to a session that is {self.state.value}")
+
+
+def _error(fault: PeerError, frame_id: FrameId | None) -> Send:
+    return Send(Error.of(fault, frame_id))
 
 
 _Handler = Callable[[Session, Any, float], "list[Effect]"]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tidings.core.codes import ErrorCode, UnrecoveredReason
 from tidings.core.errors import PeerError
-from tidings.core.frames import Error, Pong, Subscribed, Welcome, decode_server_frame, echo
+from tidings.core.frames import Error, Pong, Subscribed, Welcome, decode_server_frame
 from tidings.core.framing import Framed
 from tidings.core.limits import Limits, exceeds
 from tidings.core.topics import is_wildcard
@@ -123,7 +123,7 @@ def _without_wildcards(asked: Asked, sink: PollSink) -> Asked:
     """Tell that wildcards are not to be had, one error each; the other topics go on."""
     for topic in filter(is_wildcard, asked.topics):
         message = f"{topic} has no position, so a poll cannot follow it; use WebSocket or SSE."
-        sink.send(Error(code=ErrorCode.BAD_TOPIC.value, message=message, topic=topic, id=echo(asked.frame_id)).encode())
+        sink.send(Error.of(PeerError(ErrorCode.BAD_TOPIC, message), asked.frame_id, topic).encode())
     return replace(asked, topics=[topic for topic in asked.topics if not is_wildcard(topic)])
 
 
