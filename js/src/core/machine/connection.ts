@@ -131,7 +131,7 @@ function broke(m: Context, code: number | null): boolean {
 
 /** A dial came to nothing: the next transport at once, or a pause. */
 function onDialFailed(m: Context, reason: Reason, code: number | null): void {
-  if (afterMiss(m) === "pause") retry(m, reason, code);
+  if (afterMiss(m, reason) === "pause") retry(m, reason, code);
   else dialNext(m, reason, code);
 }
 

@@ -8,7 +8,7 @@
  */
 
 import { arm, type Context, cancel } from "./context.js";
-import type { MachineOptions, TransportName } from "./values.js";
+import type { MachineOptions, Reason, TransportName } from "./values.js";
 
 const NORMAL = 1000;
 /** How much seldomer a slow network, or one that is paid by the byte, is asked whether it has become better. */
@@ -42,10 +42,11 @@ export function dialMs(m: Context): number {
 }
 
 /** A dial came to nothing: whether the next one follows at once, on the next transport, or after a pause. */
-export function afterMiss(m: Context): "next" | "pause" {
+export function afterMiss(m: Context, reason: Reason): "next" | "pause" {
   m.misses += 1;
-  // One that has worked in this visit gets a second try: a restart is not a blockade.
-  if (m.worked.has(m.transport) && m.misses === 1 && !m.refetching) return "pause";
+  // One that has worked in this visit gets a second try: a restart is not a blockade. But a restart refuses at once.
+  const restarts = m.worked.has(m.transport) && reason !== "timeout";
+  if (restarts && m.misses === 1 && !m.refetching) return "pause";
   m.misses = 0;
   const next = below(m, m.transport);
   // Where none is left, most likely the server is away: it is asked once a pause, in turn.

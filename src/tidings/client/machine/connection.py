@@ -114,7 +114,7 @@ def _broke(m: Context, code: int | None) -> bool:
 
 def _on_dial_failed(m: Context, reason: str, code: int | None) -> None:
     """A dial came to nothing: the next transport at once, or a pause (R16)."""
-    if ladder.after_miss(m) == "pause":
+    if ladder.after_miss(m, reason) == "pause":
         retry(m, reason, code)
     else:
         _dial_next(m, reason, code)

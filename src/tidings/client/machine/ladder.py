@@ -43,11 +43,12 @@ def dial_ms(m: Context) -> float:
     return min(m.options.first_ms, m.options.connect_ms) if impatient else m.options.connect_ms
 
 
-def after_miss(m: Context) -> Literal["next", "pause"]:
+def after_miss(m: Context, reason: str) -> Literal["next", "pause"]:
     """A dial came to nothing: whether the next one follows at once, on the next transport, or after a pause."""
     m.misses += 1
-    # One that has worked in this visit gets a second try: a restart is not a blockade.
-    if m.transport in m.worked and m.misses == 1 and not m.refetching:
+    # One that has worked in this visit gets a second try: a restart is not a blockade. But a restart refuses at once.
+    restarts = m.transport in m.worked and reason != "timeout"
+    if restarts and m.misses == 1 and not m.refetching:
         return "pause"
     m.misses = 0
     following = _below(m, m.transport)
