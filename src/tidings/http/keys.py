@@ -51,5 +51,5 @@ class ApiKeys:
             if hmac.compare_digest(shown, expected):
                 found = caller
         if found is None:
-            raise PeerError(ErrorCode.UNAUTHORIZED, "This is not an API key of this server.")
+            raise PeerError(ErrorCode.UNAUTHORIZED, "This is not an API key of this server; a user's token is none.")
         return found

@@ -88,16 +88,23 @@ def _opening_topics_max(limits: Limits) -> int:
 
 
 class _PollBody(msgspec.Struct):
-    topics: list[str]
+    topics: list[str] = []
     since: dict[str, str] = {}
     id: FrameId | None = None
     presence: Any = None
+    type: str = "subscribe"
 
 
 async def asked_of_poll(request: Request, limits: Limits) -> Asked:
     """``GET ?topics=a,b&since=a=cursor``, or ``POST {"topics", "since"?, "id"?}``. Raises PeerError as above."""
     if request.method == "POST":
         value = _decode_poll(await read_frame(request, limits))
+        if value.type != "subscribe":
+            raise PeerError(
+                ErrorCode.BAD_FRAME,
+                "A poll asks for topics, and carries no other frame; publish over WebSocket or an event stream.",
+                path="type",
+            )
         if value.presence:
             raise PeerError(
                 ErrorCode.BAD_FRAME, "Presence is not to be had by polls; use WebSocket or SSE.", path="presence"
