@@ -1,7 +1,7 @@
 """Counts what went wrong, from the publisher's answers and the clients' logs alone. It knows nothing of the product.
 
 What it takes for granted: the numbers of a topic are 1, 2, 3; each was published until it was answered, and only then
-the next one; every client subscribed before the first; the last was published when every client was connected.
+the next one; every client subscribed before the first.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class _Seen:
     epoch: str | None = None
     offset: int = 0
     told: bool = False  # since the last event
+    told_at: str = ""  # the cursor where it was told that the topic goes on
 
 
 class Checker:
@@ -74,7 +75,7 @@ class Checker:
             seen = self._seen[client, topic]
             if kind == "g":
                 self.verdict.gaps_told[what] += 1
-                seen.told = True
+                seen.told, seen.told_at = True, cursor
             else:
                 self._event(client, topic, int(what), cursor, seen)
 
@@ -82,7 +83,9 @@ class Checker:
         """Judge what is missing at the end."""
         for (client, topic), seen in self._seen.items():
             missing = len(self._published[topic]) - seen.last
-            if missing > 0:  # nothing is covered by a gap here: the last event came when all were connected
+            if missing > 0 and seen.told and seen.told_at == self._published[topic][-1].cursor:
+                self.verdict.covered += missing
+            elif missing > 0:
                 self.verdict.lost += missing
                 self.verdict.blame(f"{client} {topic}: ended at {seen.last}, {missing} short")
         return self.verdict

@@ -1,7 +1,7 @@
 // Many clients of the built npm package in one process: `node clients.mjs CONFIG.json`.
 // CONFIG: {url, log, clients: [{id, transports, topics, token}]}. Writes what each client saw to `log`, a line each:
 //   e CLIENT TOPIC NUMBER CURSOR | g CLIENT TOPIC REASON CURSOR
-// Answers each line of standard input with one JSON line: {"ask":"progress","heights":{TOPIC: NUMBER}} or {"ask":"stop"}.
+// Answers each line of standard input with one JSON line: {"ask":"progress","tops":{TOPIC: CURSOR}} or {"ask":"stop"}.
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { connect } from 'tidings';
@@ -13,7 +13,6 @@ const complaints = {};
 const clients = config.clients.map(open);
 
 function open({ id, transports, topics, token }) {
-  const heights = new Map(topics.map((topic) => [topic, 0]));
   const live = connect({
     url: config.url,
     name: id,
@@ -31,7 +30,6 @@ function open({ id, transports, topics, token }) {
     (event) => {
       const { number } = event.data.payload;
       log.write(`e ${id} ${event.topic} ${number} ${event.cursor}\n`);
-      heights.set(event.topic, number);
     },
     {
       onGap: (gap) => {
@@ -39,28 +37,28 @@ function open({ id, transports, topics, token }) {
       },
     },
   );
-  return { live, topics, heights };
+  return { live, topics };
 }
 
-function progress(expected) {
+function progress(tops) {
   const transports = {};
   let ready = 0;
   let behind = 0;
-  for (const { live, topics, heights } of clients) {
+  for (const { live, topics } of clients) {
     const transport = live.status.transport ?? live.status.state;
     transports[transport] = (transports[transport] ?? 0) + 1;
     const isLive = live.status.state === 'live';
     if (isLive && topics.every((topic) => live.topicState(topic).state === 'live' && live.position(topic) !== null))
       ready += 1;
-    for (const topic of topics) if (heights.get(topic) < (expected[topic] ?? 0)) behind += 1;
+    for (const topic of topics) if (topic in tops && live.position(topic) !== tops[topic]) behind += 1;
   }
   return { ready, behind, transports, complaints };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { ask, heights } = JSON.parse(line);
+  const { ask, tops } = JSON.parse(line);
   if (ask === 'stop') break;
-  console.log(JSON.stringify(progress(heights)));
+  console.log(JSON.stringify(progress(tops)));
 }
 const last = progress({});
 for (const { live } of clients) live.close();

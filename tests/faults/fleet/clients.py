@@ -17,20 +17,19 @@ CHOOSES_TRANSPORTS = "transports" in inspect.signature(connect).parameters
 
 
 class Client:
-    """One client, and how far it has come."""
+    """One client, and where it stands."""
 
     def __init__(self, spec: dict[str, Any], url: str, log: TextIO) -> None:
         self.id: str = spec["id"]
-        self.heights: dict[str, int] = dict.fromkeys(spec["topics"], 0)
+        self._topics: list[str] = spec["topics"]
         options: dict[str, Any] = {"transports": tuple(spec["transports"])} if CHOOSES_TRANSPORTS else {}
         self.live: Live = connect(url, token=spec["token"], **options)
         self._log = log
 
     async def read(self) -> None:
-        async for event in self.live.subscribe(*self.heights, on_gap=self._gap):
+        async for event in self.live.subscribe(*self._topics, on_gap=self._gap):
             number: int = event.data.payload["number"]
             self._log.write(f"e {self.id} {event.topic} {number} {event.cursor}\n")
-            self.heights[event.topic] = number
 
     def _gap(self, gap: Gap) -> None:
         self._log.write(f"g {self.id} {gap.topic} {gap.reason} {gap.cursor}\n")
@@ -38,10 +37,15 @@ class Client:
     @property
     def is_ready(self) -> bool:
         """Live, with a position in each topic."""
-        topics = [self.live._machine.topic(topic) for topic in self.heights]
+        topics = [self.live._machine.topic(topic) for topic in self._topics]
         return self.live.status.state == "live" and all(
             topic is not None and topic.state == "live" and topic.cursor is not None for topic in topics
         )
+
+    def behind(self, tops: dict[str, str]) -> int:
+        """In how many topics it is not at the top."""
+        topics = {name: self.live._machine.topic(name) for name in self._topics}
+        return sum(name in tops and (topic is None or topic.cursor != tops[name]) for name, topic in topics.items())
 
     @property
     def carrier(self) -> str:
@@ -50,13 +54,11 @@ class Client:
         return str(getattr(status, "transport", None) or ("websocket" if status.state == "live" else status.state))
 
 
-def progress(clients: list[Client], expected: dict[str, int], complaints: Counter[str]) -> dict[str, Any]:
+def progress(clients: list[Client], tops: dict[str, str], complaints: Counter[str]) -> dict[str, Any]:
     """How many are ready, how many topics are behind, and what carries the events."""
     return {
         "ready": sum(client.is_ready for client in clients),
-        "behind": sum(
-            height < expected.get(topic, 0) for client in clients for topic, height in client.heights.items()
-        ),
+        "behind": sum(client.behind(tops) for client in clients),
         "transports": Counter(client.carrier for client in clients),
         "complaints": complaints,
     }
@@ -86,7 +88,7 @@ async def main(config: dict[str, Any], log: TextIO) -> None:
             if reader.done():
                 reader.result()  # a loop that ended is a fault of its own
                 raise RuntimeError("a subscription ended")
-        print(json.dumps(progress(clients, asked["heights"], complaints.counts)), flush=True)
+        print(json.dumps(progress(clients, asked["tops"], complaints.counts)), flush=True)
     last = progress(clients, {}, complaints.counts)
     for client in clients:
         await client.live.close()

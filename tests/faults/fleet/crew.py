@@ -77,10 +77,10 @@ class Crew:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
             )  # fmt: skip
 
-    async def ask(self, ask: str, heights: dict[str, int]) -> dict[str, Any]:
+    async def ask(self, ask: str, tops: dict[str, str]) -> dict[str, Any]:
         """Its answer. Raises AssertionError with what the process complained of, when it ended."""
         assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"ask": ask, "heights": heights}).encode() + b"\n")
+        self._process.stdin.write(json.dumps({"ask": ask, "tops": tops}).encode() + b"\n")
         line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_SECONDS_MAX)
         assert line, f"{self._command} ended:\n{self._errors.read_text()[-4000:]}"
         answer: dict[str, Any] = json.loads(line)
@@ -100,9 +100,9 @@ class Crew:
             await self._process.wait()
 
 
-async def progress_of(crews: Sequence[Crew], heights: dict[str, int]) -> Progress:
+async def progress_of(crews: Sequence[Crew], tops: dict[str, str]) -> Progress:
     """Of all crews together."""
     total = Progress()
-    for answer in await asyncio.gather(*(crew.ask("progress", heights) for crew in crews)):
+    for answer in await asyncio.gather(*(crew.ask("progress", tops) for crew in crews)):
         total.add(answer)
     return total

@@ -57,9 +57,13 @@ class Publisher:
                 await self._publish(http, topic)
 
     @property
-    def heights(self) -> dict[str, int]:
-        """The last number that was answered, by topic."""
-        return {topic: len(answers) for topic, answers in self.published.items()}
+    def tops(self) -> dict[str, str]:
+        """The cursor of the last event that was answered, by topic."""
+        return {topic: answers[-1].cursor for topic, answers in self.published.items() if answers}
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.published.values()))
 
     async def _follow(self, http: httpx.AsyncClient, topic: str, first_after_seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -116,16 +116,16 @@ async def ready(plan: Plan, crews: Sequence[Crew], *, within_seconds: float = RE
     return await _reached(crews, {}, lambda now: now.ready == plan.clients, within_seconds)
 
 
-async def caught_up(crews: Sequence[Crew], heights: dict[str, int], *, within_seconds: float) -> Progress:
-    """Wait until every client has seen the last number of its topics. Raises AssertionError at the deadline."""
-    return await _reached(crews, heights, lambda now: now.behind == 0, within_seconds)
+async def caught_up(crews: Sequence[Crew], tops: dict[str, str], *, within_seconds: float) -> Progress:
+    """Wait until every client stands at these cursors in its topics. Raises AssertionError at the deadline."""
+    return await _reached(crews, tops, lambda now: now.behind == 0, within_seconds)
 
 
 async def _reached(
-    crews: Sequence[Crew], heights: dict[str, int], holds: Callable[[Progress], bool], within_seconds: float
+    crews: Sequence[Crew], tops: dict[str, str], holds: Callable[[Progress], bool], within_seconds: float
 ) -> Progress:
     deadline = time.monotonic() + within_seconds
-    while not holds(now := await progress_of(crews, heights)):
+    while not holds(now := await progress_of(crews, tops)):
         assert time.monotonic() < deadline, f"not within {within_seconds} s: {now}"
         await asyncio.sleep(LOOK_EVERY_SECONDS)
     return now
@@ -136,7 +136,10 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
     async with fleet(plan, folder) as (one, proxy, crews):
         say(f"{plan.clients} clients are live")
         publisher = Publisher(proxy.http, plan.names, plan.events_per_second)
-        storm = Storm(one, proxy, seed=plan.seed, window_seconds=plan.window_seconds, silent=plan.silent)
+        storm = Storm(
+            one, proxy, seed=plan.seed, window_seconds=plan.window_seconds,
+            rolling=plan.broker != "memory", silent=plan.silent,
+        )  # fmt: skip
         publishing = asyncio.create_task(publisher.run())
         saying = asyncio.create_task(_keep_saying(say, crews, publisher, storm))
         try:
@@ -150,7 +153,7 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
         begin = time.monotonic()
         await ready(plan, crews, within_seconds=SETTLE_SECONDS_MAX)
         await publisher.close()
-        last = await caught_up(crews, publisher.heights, within_seconds=SETTLE_SECONDS_MAX)
+        last = await caught_up(crews, publisher.tops, within_seconds=SETTLE_SECONDS_MAX)
         settle_seconds = round(time.monotonic() - begin, 1)
         for crew in crews:
             await crew.stop()
@@ -166,8 +169,8 @@ async def _keep_saying(say: Say, crews: Sequence[Crew], publisher: Publisher, st
     begin = time.monotonic()
     while True:
         await asyncio.sleep(SAY_EVERY_SECONDS)
-        now = await progress_of(crews, publisher.heights)
-        published = sum(publisher.heights.values())
+        now = await progress_of(crews, publisher.tops)
+        published = publisher.count
         say(
             f"{time.monotonic() - begin:.0f} s: {published} published; {now.ready} clients live, "
             f"{now.behind} topics behind; {dict(now.transports)}; {dict(storm.done)}"

@@ -26,14 +26,18 @@ class Storm:
     :ivar drain_seconds: how long each drained process took to end.
     """
 
-    def __init__(self, server: Server, proxy: FaultProxy, *, seed: int, window_seconds: float, silent: bool) -> None:
+    def __init__(
+        self, server: Server, proxy: FaultProxy, *, seed: int, window_seconds: float, rolling: bool, silent: bool
+    ) -> None:
         """Nothing happens yet.
 
+        :param rolling: a drained process has its successor beside it, as processes with a shared broker may.
         :param silent: also lose connections without a word, which the clients notice after 35 s.
         """
         self._server = server
         self._proxy = proxy
         self._window_seconds = window_seconds
+        self._rolling = rolling
         self._network = random.Random(f"{seed} network")
         self._process = random.Random(f"{seed} process")
         self._endings: list[asyncio.Task[float]] = []
@@ -71,12 +75,16 @@ class Storm:
         await self._server.start()
 
     async def _drain(self) -> None:
-        """As a rolling deploy does it: the new process answers before the old one is asked to end."""
-        old = self._server.take()
-        await self._server.start(port=free_port())
-        self._proxy.upstream_port = self._server.port
-        within_seconds = self._window_seconds + DRAIN_SLACK_SECONDS
-        self._endings.append(asyncio.create_task(drain(old, within_seconds=within_seconds)))
+        old, within_seconds = self._server.take(), self._window_seconds + DRAIN_SLACK_SECONDS
+        ending = drain(old, within_seconds=within_seconds)
+        if self._rolling:
+            await self._server.start(port=free_port())
+            self._proxy.upstream_port = self._server.port
+            self._endings.append(asyncio.create_task(ending))
+        else:
+            self._endings.append(asyncio.create_task(ending))
+            await asyncio.wait(self._endings)
+            await self._server.start()
 
     async def _blow(self) -> None:
         while True:

@@ -11,14 +11,14 @@ TOPIC = "gift-list:1"
 
 
 def judged(log: str, *, count: int = 4, retried: int | None = None) -> Verdict:
-    """The verdict on one client; ``log`` is words such as ``1@a1`` (number 1 at a-1) and ``gap``."""
+    """The verdict on one client; ``log`` is words such as ``1@a1`` (number 1 at a-1), ``gap`` and ``gap@a1``."""
     answers = [Publication(f"a-{number}", 2 if number == retried else 1) for number in range(1, count + 1)]
     checker = Checker({TOPIC: answers})
     checker.expect("c", [TOPIC])
     for word in log.split():
         number, _, place = word.partition("@")
-        gap, event = f"g c {TOPIC} epoch_changed b-0", f"e c {TOPIC} {number} {place[:1]}-{place[1:]}"
-        checker.read([gap if word == "gap" else event])
+        cursor = f"{place[:1]}-{place[1:]}" if place else "b-0"
+        checker.read([f"g c {TOPIC} epoch_changed {cursor}" if number == "gap" else f"e c {TOPIC} {number} {cursor}"])
     return checker.finish()
 
 
@@ -30,6 +30,7 @@ def judged(log: str, *, count: int = 4, retried: int | None = None) -> Verdict:
         ("2@a2 3@a3 4@a4", 1, 0, 0, 0),
         ("1@a1 2@a2", 2, 0, 0, 0),
         ("1@a1 2@a2 gap", 2, 0, 0, 0),
+        ("1@a1 2@a2 gap@a4", 0, 0, 0, 0),
         ("", 4, 0, 0, 0),
         ("1@a1 2@a2 2@a2 3@a3 4@a4", 0, 1, 0, 0),
         ("1@a1 2@a2 3@a3 4@a4 1@a1", 0, 1, 0, 0),
