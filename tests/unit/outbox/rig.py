@@ -69,7 +69,7 @@ def _prepare_sqlite(made: Engine) -> None:
     def _connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute("PRAGMA busy_timeout=30000")
 
     @event.listens_for(made, "begin")
     def _begun(connection: Any) -> None:
