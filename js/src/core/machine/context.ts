@@ -106,7 +106,6 @@ export interface Context {
   dialledAt: number | null;
   dialledHidden: boolean;
   watchdogMs: number;
-  expiresMs: number | null;
   topicsPerFrame: number;
   /** The largest frame that the server takes; null where it names no bound. */
   frameBytes: number | null;
@@ -182,7 +181,6 @@ export function createContext(options: MachineOptions, transport: TransportName)
     dialledAt: null,
     dialledHidden: false,
     watchdogMs: 0,
-    expiresMs: null,
     topicsPerFrame: 100,
     frameBytes: null,
     hidden: options.hidden,

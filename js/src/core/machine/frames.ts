@@ -8,7 +8,7 @@ import { onHeard } from "./ladder.js";
 import { onPublishError, onPublished } from "./publishes.js";
 import { readWelcome, renew, renewLater } from "./renewal.js";
 import { onRemoved, REFRESH, refuse, setState } from "./subscriptions.js";
-import type { RawFrame, TopicError } from "./values.js";
+import { isObject, numberOf, type RawFrame, type TopicError } from "./values.js";
 
 /** A frame before `welcome`: only that, and the error that explains the coming close. */
 export function onEarlyFrame(m: Context, frame: RawFrame | null): void {
@@ -128,12 +128,4 @@ function onReconnectFrame(m: Context, frame: RawFrame): void {
 /** The id that a frame answers; null counts as absent, as everywhere on the wire. */
 function idOf(frame: RawFrame): unknown {
   return frame.id ?? undefined;
-}
-
-function isObject(value: unknown): value is RawFrame {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function numberOf(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
 }

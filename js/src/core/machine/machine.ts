@@ -6,7 +6,25 @@
  */
 
 import { onClimbing } from "./climb.js";
-import * as connection from "./connection.js";
+import {
+  abandon,
+  close,
+  dial,
+  dialByHand,
+  goIdle,
+  onAuthFailed,
+  onBackoff,
+  onLost,
+  onStable,
+  openSocket,
+  probe,
+  redial,
+  replace,
+  start,
+  wanted,
+  watchHidden,
+  watchUse,
+} from "./connection.js";
 import { arm, type Context, createContext, send, type Topic } from "./context.js";
 import { onEarlyFrame, onFrame } from "./frames.js";
 import { climb, climbNow, firstTransport, onClimbTimeout } from "./ladder.js";
@@ -33,22 +51,21 @@ type Cell<N extends InputName> = (m: Context, input: Of<N>) => void;
 /** One cell for each of STATES, in that order. */
 type Row<C> = readonly [C, C, C, C, C, C, C, C];
 
-const { dial, probe, redial } = connection;
 const ____ = (): void => {};
 
 const join: Cell<"subscribe"> = (m, { subscriber, topics, since }) =>
   lease(m, subscriber, topics, since);
 const joinIdle: Cell<"subscribe"> = (m, input) => {
   join(m, input);
-  if (connection.wanted(m)) connection.start(m);
+  if (wanted(m)) start(m);
 };
 const part: Cell<"unsubscribe"> = (m, { subscriber }) => release(m, subscriber);
 const publishIdle: Cell<"publish"> = (m, input) => {
   publish(m, input);
-  if (connection.wanted(m)) connection.start(m);
+  if (wanted(m)) start(m);
 };
 const credentials: Cell<"token"> = (m, { token }) => {
-  if (m.authorizing) connection.openSocket(m, token);
+  if (m.authorizing) openSocket(m, token);
 };
 const renewal: Cell<"token"> = (m, { token }) => {
   if (m.authorizing) sendRenewal(m, token);
@@ -59,8 +76,8 @@ const firstFrame = (m: Context): void => {
 };
 const early: Cell<"frame"> = (m, { frame }) => onEarlyFrame(m, frame);
 const inbound: Cell<"frame"> = (m, { frame }) => onFrame(m, frame);
-const lost: Cell<"lost"> = (m, { code }) => connection.onLost(m, code);
-const byHand = connection.dialByHand;
+const lost: Cell<"lost"> = (m, { code }) => onLost(m, code);
+const byHand = dialByHand;
 const renewDial = (m: Context): void => redial(m, null, true);
 const wake = (m: Context): void => {
   if (!m.timers.has("wake")) arm(m, "wake", m.options.wake_ms);
@@ -72,8 +89,8 @@ const onlineLive = (m: Context): void => {
 const hold = (m: Context): void => pause(m, "paused");
 const hide = (m: Context): void => pause(m, "page_hidden");
 const freeze = (m: Context): void => pause(m, "frozen");
-const dim = connection.watchHidden;
-const end = connection.close;
+const dim = watchHidden;
+const end = close;
 
 /** What each input does in each state. */
 // biome-ignore format: a table is read by its columns.
@@ -84,7 +101,7 @@ const TABLE: { readonly [N in Exclude<InputName, "timer">]: Row<Cell<N>> } = {
   flush:        [flush,       flush,                   flush,      flush,   flush,         flush,   flush,   ____],
   publish:      [publishIdle, publish,                 publish,    publish, publish,       publish, publish, publish],
   token:        [____,        credentials,             renewal,    ____,    ____,          ____,    ____,    ____],
-  auth_failed:  [____,        connection.onAuthFailed, renewLater, ____,    ____,          ____,    ____,    ____],
+  auth_failed:  [____,        onAuthFailed, renewLater, ____,    ____,          ____,    ____,    ____],
   open:         [____,        firstFrame,              ____,       ____,    ____,          ____,    ____,    ____],
   frame:        [____,        early,                   inbound,    ____,    ____,          ____,    ____,    ____],
   lost:         [____,        lost,                    lost,       ____,    ____,          ____,    ____,    ____],
@@ -106,11 +123,11 @@ const TABLE: { readonly [N in Exclude<InputName, "timer">]: Row<Cell<N>> } = {
   activated:    [____,        ____,                    ____,       ____,    wakeFromPause, ____,    ____,    ____],
 };
 
-const giveUp = (m: Context): void => connection.abandon(m, "timeout");
-const silent = (m: Context): void => connection.replace(m, "silent");
+const giveUp = (m: Context): void => abandon(m, "timeout");
+const silent = (m: Context): void => replace(m, "silent");
 const move = (m: Context): void => redial(m, "restart");
 const leaveHidden = (m: Context): void => pause(m, "hidden");
-const idle = connection.goIdle;
+const idle = goIdle;
 /** Topics that a dial asks for cannot be left before it is connected. */
 const lingerOn = (m: Context): void => arm(m, "linger", m.options.topic_linger_ms);
 const overdue = onPublishDeadline;
@@ -122,8 +139,8 @@ const TIMER_TABLE: { readonly [N in TimerName]: Row<(m: Context) => void> } = {
   connect:  [____, giveUp,        onClimbTimeout,      ____,                 ____,          ____, ____, ____],
   watchdog: [____, ____,          probe,               ____,                 ____,          ____, ____, ____],
   probe:    [____, ____,          silent,              ____,                 ____,          ____, ____, ____],
-  backoff:  [____, ____,          ____,                connection.onBackoff, ____,          ____, ____, ____],
-  stable:   [____, ____,          connection.onStable, ____,                 ____,          ____, ____, ____],
+  backoff:  [____, ____,          ____,                onBackoff, ____,          ____, ____, ____],
+  stable:   [____, ____,          onStable, ____,                 ____,          ____, ____, ____],
   linger:   [____, lingerOn,      sweep,               ____,                 ____,          ____, ____, ____],
   idle:     [____, idle,          idle,                idle,                 ____,          ____, ____, ____],
   reauth:   [____, ____,          renew,               ____,                 ____,          ____, ____, ____],
@@ -179,7 +196,7 @@ export class Machine {
     const before = statusOf(m);
     notePage(m, input);
     dispatch(m, input);
-    connection.watchUse(m);
+    watchUse(m);
     const after = statusOf(m);
     const changed = STATUS_FIELDS.some((field) => before[field] !== after[field]);
     return changed ? [after, ...m.effects] : m.effects;

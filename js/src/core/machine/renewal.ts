@@ -1,16 +1,16 @@
 /** What a welcome says, and credentials that are renewed while the connection lives. */
 
 import { arm, type Context, cancel, nextId, send } from "./context.js";
-import type { RawFrame } from "./values.js";
+import { isObject, numberOf, type RawFrame } from "./values.js";
 
 /** What a welcome says: at the start of a connection, and after each renewal of its credentials. */
 export function readWelcome(m: Context, welcome: RawFrame): void {
-  const limits = welcome.limits as Record<string, unknown> | undefined;
-  m.topicsPerFrame = asNumber(limits?.topics_per_frame) || 100; // 0 is no bound
-  m.frameBytes = asNumber(limits?.frame_bytes) || null;
-  m.watchdogMs = (asNumber(welcome.heartbeat_seconds) ?? 25) * 1000 + m.options.watchdog_slack_ms;
+  const limits = isObject(welcome.limits) ? welcome.limits : {};
+  m.topicsPerFrame = numberOf(limits.topics_per_frame) || 100; // 0 is no bound
+  m.frameBytes = numberOf(limits.frame_bytes) || null;
+  m.watchdogMs = (numberOf(welcome.heartbeat_seconds) ?? 25) * 1000 + m.options.watchdog_slack_ms;
   arm(m, "watchdog", m.watchdogMs);
-  const expires = asNumber(welcome.expires_in_seconds);
+  const expires = numberOf(welcome.expires_in_seconds);
   cancel(m, "reauth");
   if (expires !== null && m.options.auth) arm(m, "reauth", renewAfter(m, expires * 1000));
 }
@@ -42,8 +42,4 @@ export function renewLater(m: Context): void {
   m.authorizing = false;
   m.authRequest = null;
   arm(m, "reauth", m.options.stable_ms);
-}
-
-function asNumber(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
 }

@@ -250,3 +250,13 @@ export const DEFAULTS: Readonly<MachineOptions> = {
 export type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : S;
+
+/** Whether it is an object of the server's. */
+export function isObject(value: unknown): value is RawFrame {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A number of the server's that is one, and not below zero. */
+export function numberOf(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
+}
