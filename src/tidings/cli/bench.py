@@ -21,7 +21,7 @@ from tidings.cli.publish import DEFAULT_URL
 from tidings.client.addresses import Address, parse_address
 from tidings.client.checks import check_subscribable
 from tidings.core.errors import UsageError
-from tidings.load import Load, Notify, Progress, Report, run
+from tidings.load import Load, Notify, Progress, Refused, Report, run
 from tidings.load.report import Times
 from tidings.observe.logs import escaped
 
@@ -81,6 +81,8 @@ def bench(
     try:
         with _watching(show=not as_json) as notify:
             report = asyncio.run(run(load, notify))
+    except Refused as refusal:
+        raise UsageError(f"the publisher cannot connect to {escaped(address.text)}: {escaped(str(refusal))}") from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if as_json:

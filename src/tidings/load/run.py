@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tidings.client.addresses import Address
+from tidings.load.dialing import Refused
 from tidings.load.ledger import Account
 from tidings.load.publishers import HttpPublisher, NotPublished, Publisher, SocketPublisher
 from tidings.load.report import Connections, Report, Times
-from tidings.load.subscriber import Refused, Subscriber
+from tidings.load.subscriber import Subscriber
 from tidings.load.tally import Tally
 
 OPENING_MAX = 100  # handshakes at the same time
@@ -198,21 +199,20 @@ class _Run:
 
 
 async def run(load: Load, notify: Notify) -> Report:
-    """Carry a load out and say what came of it."""
+    """Carry a load out and say what came of it. Raises Refused where the publisher is not let in."""
     one = _Run(load, notify)
-    publisher = _publisher(load)
+    cpu_share = 0.0
     try:
-        await one.connect_all()
-        if one.subscribers:
-            begun, cpu_begun = time.monotonic(), time.process_time()
-            async with publisher:
+        async with _publisher(load) as publisher:
+            await one.connect_all()
+            if one.subscribers:
+                begun, cpu_begun = time.monotonic(), time.process_time()
                 await one.publish_all(publisher)
                 cpu_share = (time.process_time() - cpu_begun) / (time.monotonic() - begun)
                 await one.wait_for_last()
-            return one.report(cpu_share)
+        return one.report(cpu_share)
     finally:
         await one.close_all()
-    return one.report(0.0)
 
 
 def _publisher(load: Load) -> Publisher:

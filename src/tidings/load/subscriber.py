@@ -7,21 +7,17 @@ import time
 from typing import Any
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from tidings.core.codes import CloseCode
+from tidings.load.dialing import Refused, close_words, dial
 from tidings.load.ledger import Ledger
 from tidings.load.tally import Tally
 
 OPEN_SECONDS_MAX = 15.0
 BACK_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0)  # pauses before it dials again
-FRAME_BYTES_MAX = 16 * 1024 * 1024
 _FINAL = (CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN)  # the same token would be refused again
-
-
-class Refused(Exception):
-    """It was not let in; the message is the code."""
 
 
 class Mark(msgspec.Struct):
@@ -87,19 +83,10 @@ class Subscriber:
 
     async def _subscribe(self) -> None:
         """Dial, sign in and subscribe, from the cursor where there is one. Raises Refused."""
-        try:
-            connection = await connect(
-                self._url, compression=None, max_size=FRAME_BYTES_MAX, open_timeout=None, ping_interval=None
-            )
-        except InvalidHandshake as error:
-            raise Refused(str(error)) from None
-        except (OSError, WebSocketException, EOFError) as error:
-            raise Refused(getattr(error, "strerror", None) or type(error).__name__) from None
-        self._connection = connection
+        connection = self._connection = await dial(self._url, self._token)
         since = {} if self._cursor is None else {"since": {self.topic: self._cursor}}
         refusal: str | None = None
         try:
-            await connection.send(msgspec.json.encode({"type": "auth", "token": self._token}).decode())
             await connection.send(msgspec.json.encode({"type": "subscribe", "topics": [self.topic], **since}).decode())
             while True:
                 frame = _decoder.decode(await connection.recv(decode=False))
@@ -113,7 +100,7 @@ class Subscriber:
                 elif frame.type is None:
                     self._event(frame)
         except ConnectionClosed as closed:
-            raise Refused(refusal or _close_words(closed)) from None
+            raise Refused(refusal or close_words(closed)) from None
         except msgspec.MsgspecError:
             raise Refused("a frame that is not of this protocol") from None
 
@@ -147,7 +134,7 @@ class Subscriber:
             try:
                 await self._read()
             except ConnectionClosed as closed:
-                words, code = _close_words(closed), closed.rcvd.code if closed.rcvd is not None else None
+                words, code = close_words(closed), closed.rcvd.code if closed.rcvd is not None else None
             except msgspec.MsgspecError:
                 words, code = "a frame that is not of this protocol", None
             self._tally.dropped += 1
@@ -178,7 +165,3 @@ class Subscriber:
             else:
                 return True
         return False
-
-
-def _close_words(closed: ConnectionClosed) -> str:
-    return f"closed {closed.rcvd.code}" if closed.rcvd is not None else "connection lost"
