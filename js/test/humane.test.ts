@@ -97,7 +97,7 @@ describe("the words of the connection", () => {
       world.pass(1_000);
       world.socket.end(1006);
     }
-    expect(client.status).toMatchObject({ refetching: true, refetchedAt: null });
+    expect(client.status).toMatchObject({ refetching: true, fetchedAt: null });
     await client.fetch("/api/gifts");
     expect(status.get()).toMatchObject({
       state: "refreshing",
@@ -105,13 +105,30 @@ describe("the words of the connection", () => {
       text: "Live updates can't get through. Refreshing every few seconds.",
       action: "retry",
     });
-    const refetchedAt = client.status.refetchedAt;
+    const fetchedAt = client.status.fetchedAt;
     world.respond = () => new Response("", { status: 502 });
     world.pass(1_000);
     await client.fetch("/api/gifts");
-    expect(client.status.refetchedAt).toBe(refetchedAt);
+    expect(client.status.fetchedAt).toBe(fetchedAt);
     world.pass(40_000);
     expect(faces.map(([, state]) => state).slice(-2)).toEqual(["refreshing", "offline"]);
+  });
+
+  test("while it looks for what carries the events, a page that has answers is not called offline", async () => {
+    const { world, client, live, restart, status, faces } = watch();
+    live();
+    restart();
+    world.socket.end(1006);
+    world.pass(5_000);
+    await client.fetch("/api/gifts");
+    world.pass(5_400);
+    expect(client.status).toMatchObject({ state: "connecting", refetching: false });
+    expect(status.get()).toMatchObject({ state: "reconnecting", text: "Reconnecting…" });
+    world.pass(35_000);
+    expect(client.status.refetching).toBe(true);
+    expect(faces.map(([, state]) => state)).toEqual(["reconnecting", "refreshing", "offline"]);
+    live();
+    expect(client.status.fetchedAt).toBeNull();
   });
 
   test("right after coming back to the page there are three seconds", () => {

@@ -260,6 +260,7 @@ describe("what a query does when it is followed, and when not", () => {
     expect(at.backend.calls).toBe(3);
     at.world.pass(60_000);
     await at.connect();
+    await at.pass(500);
     at.backend.calls = 0;
     await at.pass(60_000);
     expect(at.backend.calls).toBe(0);

@@ -30,6 +30,7 @@ const STATES: { readonly [S in TopicState["state"]]: TopicState } = {
   stale: freezeState("stale"),
   denied: freezeState("denied"),
 };
+const SEEKING: ReadonlySet<string> = new Set(["connecting", "reconnecting", "failed"]);
 const UNREACHABLE: ReadonlySet<string> = new Set(["blocked", "failed", "closed"]);
 
 type StatusEffect = Extract<Told, { effect: "status" }>;
@@ -62,7 +63,7 @@ export class Client implements Live {
       auth: () => this.#options.auth,
       tell: (effect) => this.#tell(effect),
     });
-    this.#http = new Http(environment, url, () => this.#mark("refetchedAt"));
+    this.#http = new Http(environment, url, () => this.#mark("fetchedAt"));
     this.fetch = this.#http.fetch;
     this.#subscribers = new Subscribers((cause, topic) =>
       tell(explain("handler_failed", undefined, topic, cause), "error", this.#options.onError),
@@ -71,7 +72,7 @@ export class Client implements Live {
       state: "idle",
       transport: null,
       refetching: false,
-      refetchedAt: null,
+      fetchedAt: null,
       askedAt: null,
       since: environment.now(),
       everLive: false,
@@ -262,16 +263,15 @@ export class Client implements Live {
     const { state, reason, code, attempt, wait_ms: wait, transport, refetching } = effect;
     const before = this.#status;
     const now = this.#environment.now();
-    const wasLive = before.state === "live";
     this.#status = Object.freeze({
       state,
       transport,
       refetching,
-      refetchedAt: refetching ? before.refetchedAt : null,
+      fetchedAt: SEEKING.has(state) ? before.fetchedAt : null,
       askedAt: refetching ? before.askedAt : null,
       since: state === before.state ? before.since : now,
       everLive: before.everLive || state === "live",
-      lastLiveAt: state === "live" ? null : wasLive ? now : before.lastLiveAt,
+      lastLiveAt: state === "live" ? null : before.state === "live" ? now : before.lastLiveAt,
       attempt,
       nextTryAt: wait === null ? null : now + wait,
       reason,
@@ -280,9 +280,10 @@ export class Client implements Live {
     this.#tellStatus();
   }
 
-  /** No transport works: the page can fetch nevertheless, or is to fetch now. */
-  #mark(what: "refetchedAt" | "askedAt"): void {
-    if (!this.#status.refetching) return;
+  /** There is no connection: the page can fetch nevertheless, or, where no transport is left, is to fetch now. */
+  #mark(what: "fetchedAt" | "askedAt"): void {
+    const { state, refetching } = this.#status;
+    if (what === "askedAt" ? !refetching : !SEEKING.has(state)) return;
     this.#status = Object.freeze({ ...this.#status, [what]: this.#environment.now() });
     this.#tellStatus();
   }

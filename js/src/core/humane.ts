@@ -68,7 +68,7 @@ const AFTER_RETURN_MS = 3_000;
 const OFFLINE_MS = 10_000;
 const SHOWN_MS = 1_000;
 const BACK_MS = 2_000;
-/** A page that refetches has a response in this time, also on a slow network; else it is offline. */
+/** An answer says so long that the page is not offline: one that refetches has the next in this time, at any speed. */
 const REFRESHED_MS = 40_000;
 
 export interface HumaneOptions {
@@ -224,14 +224,16 @@ export class HumaneStatus {
         text: everLive ? this.#words.live : "",
       };
     }
-    const { refetchedAt } = this.#status;
-    const freshMs = refetchedAt === null ? 0 : refetchedAt + REFRESHED_MS - this.#world.now();
-    if (freshMs > 0) {
+    const { refetching, fetchedAt } = this.#status;
+    const freshMs = fetchedAt === null ? 0 : fetchedAt + REFRESHED_MS - this.#world.now();
+    if (refetching && freshMs > 0) {
       this.#lookIn(freshMs);
       return face("refreshing", "neutral", this.#words.refreshing, "retry");
     }
-    if (elapsedMs < OFFLINE_MS) {
-      this.#lookIn(OFFLINE_MS - elapsedMs);
+    // Who has answers is not offline, however long it takes to find what carries the events.
+    const unknownMs = Math.max(OFFLINE_MS - elapsedMs, freshMs);
+    if (unknownMs > 0) {
+      this.#lookIn(unknownMs);
       return everLive
         ? face("reconnecting", "warning", this.#words.reconnecting)
         : face("connecting", "neutral", this.#words.connecting);

@@ -64,8 +64,8 @@ export interface Status {
   readonly transport: TransportName | null;
   /** No transport is left at the moment: fetch anew now and then what the page shows. */
   readonly refetching: boolean;
-  /** While `refetching`: when a response last came by `live.fetch` or `live.note`, in milliseconds; else null. */
-  readonly refetchedAt: number | null;
+  /** While it looks for a connection: when a response last came by `live.fetch` or `live.note`, in milliseconds. */
+  readonly fetchedAt: number | null;
   /** While `refetching`: when somebody last asked by `reconnect()`, so that it is fetched now; else null. */
   readonly askedAt: number | null;
   /** When `state` began, in milliseconds. */

@@ -18,6 +18,7 @@ export class Liveness {
   readonly #listeners = new Set<(state: FollowState) => void>();
   #state: FollowState = WAITING;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #refetching = false;
   #askedAt: number | null = null;
 
   get state(): FollowState {
@@ -37,12 +38,13 @@ export class Liveness {
    */
   note(live: boolean, { refetching, askedAt }: Status): "soon" | "now" | null {
     const asked = askedAt !== null && askedAt !== this.#askedAt;
+    const begins = refetching && !this.#refetching;
     this.#askedAt = askedAt;
+    this.#refetching = refetching;
     if (live) {
       this.stop();
       this.#set(FOLLOWING);
     } else if (refetching) {
-      const begins = this.#state !== POLLING;
       this.stop();
       this.#set(POLLING);
       return asked ? "now" : begins ? "soon" : null;
