@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from tidings.transports.websocket_fast import WebSocketProtocol
+
+websocket_transport = "asgi"  # or "fast"; tests/conformance/conftest.py sets it, so that its tests run against both
+
 
 @dataclass(frozen=True)
 class Address:
@@ -30,6 +34,8 @@ async def serving(app: ASGIApp, **options: object) -> AsyncIterator[Address]:
     """The application under uvicorn, in this loop, on a free port; stopped at the end."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    if websocket_transport == "fast":
+        options.setdefault("ws", WebSocketProtocol)
     config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False, **options)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

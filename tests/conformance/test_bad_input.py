@@ -22,6 +22,8 @@ from tests.servers import Address, serving
 from tidings import Limits, Settings
 from tidings.server import Tidings
 
+pytestmark = pytest.mark.usefixtures("way")
+
 SECRET = "a secret of more than forty-eight bytes, enough for HS384"
 LIST = "gift-list:1"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
 from starlette.applications import Starlette
 from websockets.asyncio.client import connect
 
 from tests.servers import serving
 from tidings import Identity
 from tidings.server import Tidings
+
+pytestmark = pytest.mark.usefixtures("way")
 
 LIST = "gift-list:1"
 EVENTS = 30

@@ -184,7 +184,7 @@ class FastLink(asyncio.Protocol):
         """What comes can be read no more: say why, and let the peer see the end after it."""
         self._reader = None
         if self._connection.session.state is State.AWAITING_AUTH and fault.code is CloseCode.TOO_LARGE:
-            told = f"The first frame must be auth, and small; this was {fault.reason}."
+            told = f"The frame before authentication is {fault.reason}."
             self._connection.refuse(PeerError(ErrorCode.UNAUTHORIZED, told, close=fault.code))
         self._connection.end(fault.code, fault.reason)
         self.flush()

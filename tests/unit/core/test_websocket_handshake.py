@@ -57,7 +57,8 @@ def test_a_good_request() -> None:
         {"Upgrade": "h2c, websocket"},
         {"Content-Length": "0"},
         {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"},
-        {"Sec-WebSocket-Protocol": "chät"},
+        {"Sec-WebSocket-Protocol": "chat, superchat"},
+        {"Origin": "https://example.com"},
     ],
 )
 def test_what_a_client_may_write_otherwise(changed: dict[str, str | None]) -> None:
@@ -82,6 +83,7 @@ def test_what_a_client_may_write_otherwise(changed: dict[str, str | None]) -> No
         ({"Content-Length": "5"}, 400),
         ({"Content-Length": "x"}, 400),
         ({"Transfer-Encoding": "chunked"}, 400),
+        ({"Sec-WebSocket-Protocol": "chät"}, 400),
         ({"Cookie": "x" * 16_384}, 431),
     ],
 )
@@ -99,6 +101,7 @@ def test_what_opens_no_websocket(changed: dict[str, str | None], status: int) ->
     [
         (f"Sec-WebSocket-Key: {KEY}\r\n", 400),
         ("Sec-WebSocket-Version: 13\r\n", 426),
+        ("Origin: https://a.example\r\nOrigin: https://b.example\r\n", 400),
         ("X: y\r\n" * 200, 431),
         ("no colon\r\n", 400),
         (" folded: line\r\n", 400),

@@ -97,6 +97,10 @@ def check_upgrade(request: UpgradeRequest) -> bytes:
         raise HandshakeFault(426, "The version must be 13.", [(b"sec-websocket-version", b"13")])
     if b"transfer-encoding" in found or any(length != b"0" for length in found.get(b"content-length", ())):
         raise HandshakeFault(400, "A handshake has no body.")
+    if len(found.get(b"origin", ())) > 1:
+        raise HandshakeFault(400, "Origin must stand there once.")  # who decides by one must not meet the other
+    if not all(value.isascii() for value in found.get(b"sec-websocket-protocol", ())):
+        raise HandshakeFault(400, "A subprotocol's name is ASCII.")
     keys = found.get(b"sec-websocket-key", [])
     if len(keys) != 1 or not _is_key(keys[0]):
         raise HandshakeFault(400, "Sec-WebSocket-Key must stand there once, and be 16 bytes in base64.")
