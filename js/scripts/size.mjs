@@ -1,17 +1,27 @@
 // The size of each entry as a page gets it first: bundled, minified, gzip -9, frameworks left out, and without the
-// chunks that only a page without WebSocket loads. Fails above a budget.
+// chunks that only a page without WebSocket loads, unless an entry says `all`. Fails above a budget.
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const KB = 1024;
 const ENTRIES = [
-  { name: "core (WebSocket)", code: 'export { connect } from "./src/index.ts"', budget: 12.5 * KB },
-  { name: "react", code: 'export * from "./src/react/index.ts"', budget: 14.75 * KB },
-  { name: "react-query", code: 'export * from "./src/react-query/index.ts"', budget: 16.5 * KB },
+  {
+    name: "core (WebSocket)",
+    code: 'export { connect } from "./src/index.ts"',
+    budget: 13.25 * KB,
+  },
+  {
+    name: "core (all transports)",
+    code: 'export { connect } from "./src/index.ts"',
+    budget: 17 * KB,
+    all: true,
+  },
+  { name: "react", code: 'export * from "./src/react/index.ts"', budget: 15.75 * KB },
+  { name: "react-query", code: 'export * from "./src/react-query/index.ts"', budget: 17.25 * KB },
 ];
 
 let failed = false;
-for (const { name, code, budget } of ENTRIES) {
+for (const { name, code, budget, all = false } of ENTRIES) {
   const { outputFiles } = await build({
     stdin: { contents: code, resolveDir: new URL("..", import.meta.url).pathname, loader: "ts" },
     bundle: true,
@@ -26,7 +36,7 @@ for (const { name, code, budget } of ENTRIES) {
   });
   // The entry, and what it imports at once; the dynamic imports are the chunks that it does not.
   const first = new Map(outputFiles.map((file) => [file.path.split("/").at(-1), file]));
-  const wanted = new Set(["stdin.js"]);
+  const wanted = new Set(all ? first.keys() : ["stdin.js"]);
   for (const file of wanted) {
     for (const [, name] of first.get(file).text.matchAll(/(?:from|import)\s*"\.\/([^"]+)"/g))
       wanted.add(name);
