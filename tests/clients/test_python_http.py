@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.applications import Starlette
 
-from tests.clients.python_rig import LIST, SECRET, Reader, server, subscribed, token
+from tests.clients.python_rig import LIST, SECRET, Reader, server, subscribed, token, until
 from tests.servers import serving
 from tidings import Settings
-from tidings.client import connect
+from tidings.client import ConnectionEnded, Status, connect
 from tidings.client.addresses import Address, parse_address
 from tidings.client.transports.http import HTTP_FAULTS, BadAnswer, HttpClient
 from tidings.client.transports.refusals import refusal_of
@@ -170,6 +170,67 @@ async def test_what_a_status_says(
     assert (refusal.close_code, refusal.code, refusal.retry_after_ms) == (close_code, code, retry_after_ms)
     assert refusal.message == ("old" if code == "token_expired" else None)
     assert refusal.cause in ("old", f"the server answered HTTP {status}")
+
+
+def stream(*records: str) -> bytes:
+    """An event stream that goes on."""
+    body = "".join(f"{record}\n\n" for record in records).encode()
+    head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return b"%b%x\r\n%b\r\n" % (head.encode(), len(body), body)
+
+
+WELCOME = 'data: {"type":"welcome","topic":"system","session":"s/1","heartbeat_seconds":25}'
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "reason", "code"),
+    [
+        ('event: close\ndata: {"code":4403,"reason":"no"}', "blocked", "forbidden", 4403),
+        ('event: close\ndata: {"code":1012}', "reconnecting", "restart", 1012),
+        ("event: close\ndata: rubbish", "reconnecting", "lost", None),
+        ('event: close\ndata: {"code":"4403"}', "reconnecting", "lost", None),
+    ],
+)
+async def test_the_last_record_of_a_stream_is_its_close_code(
+    record: str, state: str, reason: str, code: int | None
+) -> None:
+    async with scripted(stream(WELCOME, record)) as (script, _):
+        async with connect(script.address.text, transports=["sse"]) as live:
+            seen: list[Status] = []
+            live.on_status(seen.append)
+            live.reconnect()
+            await until(lambda: seen and seen[-1].state == state)
+            assert [status.state for status in seen] == ["connecting", "live", state]
+            assert (seen[-1].reason, seen[-1].code) == (reason, code)
+
+
+async def test_what_is_no_stream_is_not_listened_to() -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<html\r\n"
+    async with (
+        scripted(page) as (script, _),
+        connect(script.address.text, transports=["sse"], attempts_limit=0) as live,
+    ):
+        with pytest.raises(ConnectionEnded, match="no event stream"):
+            async with asyncio.timeout(5):
+                await live.wait_live()
+
+
+async def test_a_session_that_is_elsewhere_is_moved_from() -> None:
+    """404: another worker has it. A new stream follows within a second, with the positions."""
+    subscribed_to = (
+        'data: {"type":"subscribed","topic":"system","topics":{"gift-list:1":{"cursor":"k-7","recovered":true}},"id":1}'
+    )
+    elsewhere = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    async with scripted(stream(WELCOME, subscribed_to), elsewhere, stream(WELCOME), elsewhere) as (script, _):
+        async with connect(script.address.text, transports=["sse"]) as live:
+            first = Reader(live, LIST)
+            await subscribed(live)
+            second = Reader(live, "gift-list:2")
+            await until(lambda: len(script.requests) == 3)
+            assert script.requests[1].startswith(b"POST /realtime/session/s%2F1 ")
+            asked = json.loads(script.requests[2].partition(b"\r\n\r\n")[2])
+            assert (sorted(asked["topics"]), asked["since"]) == ([LIST, "gift-list:2"], {LIST: "k-7"})
+        await asyncio.wait([first.task, second.task])
 
 
 # The whole client where the way to the server is another one.

@@ -73,7 +73,8 @@ async def test_credentials_are_renewed_while_the_connection_stays(transport: str
         seen: list[Status] = []
         live.on_status(seen.append)
         await until(lambda: asked == [False, True])
-        await until(lambda: live._machine._context.auth_request is None)
+        context = live._machine._context
+        await until(lambda: not context.authorizing and context.auth_request is None)
         live.reauth()  # asked for by hand it is the same
         await until(lambda: asked == [False, True, True])
         await tidings.publish(LIST, "ADDED", entity_id="a")
@@ -154,8 +155,8 @@ async def test_a_machine_that_slept_doubts_its_connection(monkeypatch: pytest.Mo
             await asyncio.sleep(0.01)
             assert not live._machine._context.timers.keys() & {"wake", "probe"}
         now += 3_600
-        await until(lambda: "probe" in live._machine._context.timers)
-        await until(lambda: "probe" not in live._machine._context.timers)
+        await until(lambda: "wake" in live._machine._context.timers)
+        await until(lambda: not live._machine._context.timers.keys() & {"wake", "probe"})
         assert (live.status.state, live._machine.generation) == ("live", 1), "it was answered"
 
 

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.clients.python_rig import LIST, KeptBroker, Reader, server, subscribed, token
+from tests.clients.python_rig import LIST, KeptBroker, Reader, server, subscribed, token, until
 from tidings.client import ConnectionEnded, TopicDenied, connect
+from tidings.client.stream import WAITING_EVENTS_MAX
 from tidings.core.limits import Limits
 from tidings.engine.clock import SystemClock
 
@@ -139,6 +140,10 @@ async def test_a_burst_is_no_more_than_a_loop_that_is_busy_for_a_while_can_take(
         for number in range(1_900):  # above what waits here, below what is kept there beyond that
             await tidings.publish(LIST, "UPDATED", entity_id=number)
         ids = [(await first).entity_id]
+        (waiting,) = live._subscriptions.values()
+        await until(lambda: len(waiting._waiting) >= WAITING_EVENTS_MAX)
+        for _ in range(100):
+            await asyncio.sleep(0)  # whatever would come without being asked for
         async with asyncio.timeout(20):
             while len(ids) < 1_900:
                 ids.append((await anext(stream)).entity_id)

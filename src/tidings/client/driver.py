@@ -91,11 +91,8 @@ class Driver:
         for handle in (*self._timers.values(), *filter(None, [self._tick])):
             handle.cancel()
         self._timers.clear()
-        own = asyncio.current_task()
-        for task in self._asking.values():
-            if task is not own:  # credentials are not waited for
-                task.cancel()
-        waiting = [task for task in (*self._tasks, *self._asking.values()) if task is not own]
+        own = asyncio.current_task()  # `auth` may call for the end too
+        waiting = [task for task in self._tasks if task is not own]
         if waiting:
             await asyncio.wait(waiting)
 

@@ -74,15 +74,15 @@ class Link(ABC):
     async def _close(self, code: int) -> None:
         """Give back what is open, when nothing runs any more. Never raises."""
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:  # a failure is an input, whatever it is: a task that dies would tell nobody
             if not isinstance(error, self.faults):
                 log.exception("the connection failed unexpectedly")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tidings.client.transports.http import HTTP_FAULTS, BadAnswer, HttpClient
@@ -68,7 +69,7 @@ class PollLink(Link):
         since = subscribe.get("since", {})
         if all(topic in since for topic in subscribe["topics"]):
             # A request that names all positions may be held for long; a knock is answered at once.
-            self._start(self._knock(lambda: self._subscribe(subscribe)))
+            self._start(partial(self._knock, partial(self._subscribe, subscribe)))
         else:
             self._subscribe(subscribe)
 
@@ -82,11 +83,11 @@ class PollLink(Link):
                 group.topics.remove(frame["topics"])
         elif kind == "ping":
             # Somebody being there proves nothing of the requests that are held: they are made anew.
-            self._start(self._knock(self._ask_again))
+            self._start(partial(self._knock, self._ask_again))
         elif kind == "auth":
             self._token = frame["token"]
             more = {"id": frame["id"]} if "id" in frame else {}
-            self._start(self._knock(lambda: self._tell({**WELCOME, **more})))
+            self._start(partial(self._knock, partial(self._tell, {**WELCOME, **more})))
         else:
             # Never within the call that asks.
             asyncio.get_running_loop().call_soon(self._tell, _NO_PUBLISHING.frame(frame.get("id")))
@@ -104,7 +105,7 @@ class PollLink(Link):
             group.topics.add(rest[:room], frame.get("since", {}), frame.get("id"))
             del rest[:room]
             if group.following is None:
-                group.following = self._start(self._follow(group))
+                group.following = self._start(partial(self._follow, group))
             else:
                 group.ask_again()
 

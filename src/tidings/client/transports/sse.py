@@ -30,7 +30,7 @@ class SseLink(Link):
         self._token = dial.token
         self._session: str | None = None
         self._outgoing: asyncio.Queue[Frame] = asyncio.Queue()
-        self._start(self._read())
+        self._start(self._read)
 
     def send(self, frame: Frame) -> None:
         """Send a frame after those before it."""
@@ -70,7 +70,7 @@ class SseLink(Link):
         if frame is None or frame.get("type") != "welcome" or not isinstance(frame.get("session"), str):
             return
         if self._session is None:
-            self._start(self._write())
+            self._start(self._write)
         self._session = frame["session"]
 
     async def _write(self) -> None:

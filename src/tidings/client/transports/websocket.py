@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -23,7 +24,7 @@ class WebSocketLink(Link):
         super().__init__(dial)
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._connection: ClientConnection | None = None
-        self._start(self._read())
+        self._start(self._read)
 
     def send(self, frame: Frame) -> None:
         """Send a frame after those before it."""
@@ -37,7 +38,7 @@ class WebSocketLink(Link):
         )  # fmt: skip
         self._connection = connection
         self._feed({"input": "open"})
-        self._start(self._write(connection))
+        self._start(partial(self._write, connection))
         async for message in connection:
             self._tell(parse_frame(message))
             await self._dial.room()
