@@ -63,8 +63,11 @@ def _make(words: list[str], folder: Path) -> None:
 
 
 def _pip(words: list[str], _folder: Path) -> None:
-    name = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["name"]
-    _expect(words == ["install", name], f"pip {' '.join(words)}: the package is called {name}")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    known = [project["name"], *(f"{project['name']}[{extra}]" for extra in project["optional-dependencies"])]
+    _expect(
+        words[:1] == ["install"] and words[1:] in [[one] for one in known], f"pip {' '.join(words)}: not of {known}"
+    )
 
 
 def _npm(words: list[str], _folder: Path) -> None:
@@ -119,6 +122,9 @@ def _pip_compile(words: list[str], folder: Path) -> None:
 def _tidings(words: list[str], _folder: Path) -> None:
     group: Any = typer.main.get_command(app)
     command = group.commands.get(words[0])
+    if len(words) > 1 and hasattr(command, "commands"):  # a group, such as `tidings outbox`
+        group, words = command, words[1:]
+        command = group.commands.get(words[0])
     if command is None:
         raise BadCommand(f"tidings {words[0]}: there are {sorted(group.commands)}")
     arguments = [word.strip("[]") for word in words[1:]]

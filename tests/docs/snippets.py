@@ -30,6 +30,7 @@ class Kind(Enum):
     DATA = "parsed, and held to the schema where it is a frame or an event"
     COMMANDS = "run where that is cheap, else checked"
     ANSWER = "compared with what the snippet before it printed"
+    SQL = "executed on an outbox"
     SETTINGS = "loaded as tidings.toml"
     FLOORS = "compared with the packages and the import contract"
 
@@ -72,6 +73,7 @@ _KINDS = {
     "sh": Kind.COMMANDS,
     "console": Kind.COMMANDS,
     "toml": Kind.SETTINGS,
+    "sql": Kind.SQL,
 }
 _ANSWERS = {"json": Kind.ANSWER, "text": Kind.ANSWER}
 

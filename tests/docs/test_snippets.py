@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, create_engine
 
 from tests.docs.commands import check_command
 from tests.docs.scripts import bundle, type_faults, write_scripts
@@ -36,6 +38,7 @@ from tests.docs.snippets import (
 )
 from tests.schemas import schema
 from tidings import Settings
+from tidings.outbox import create_outbox
 
 SNIPPETS = all_snippets()
 RUN_SECONDS_MAX = 30
@@ -181,8 +184,35 @@ def test_a_command_in_a_sentence(command: str) -> None:
     check_command(command)
 
 
+@pytest.mark.parametrize("snippet", of_kind(Kind.SQL))
+def test_sql(snippet: Snippet, tmp_path: Path) -> None:
+    with outbox_in(tmp_path / "app.sqlite3") as connection:
+        assert connection.exec_driver_sql(snippet.text).rowcount == 1
+
+
+@contextmanager
+def outbox_in(file: Path) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        create_outbox(connection)
+        yield connection
+    engine.dispose()
+
+
+def park_an_event(file: Path) -> None:
+    """What docs/outbox.md tells how to look after."""
+    with outbox_in(file) as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO tidings_outbox (id, topic, event, entity_id, payload, parked_at, error) VALUES"
+            " (17, 'gift-list:123', 'UPDATED', 'gift-7', '{', 1795489445,"
+            " 'bad_event: payload is not JSON: unexpected end.')"
+        )
+
+
 def page_shell(page: str, folder: Path) -> Iterator[Shell]:
     """Where a page's commands run; for the README, beside its own application."""
+    if page == "docs/outbox.md":
+        park_an_event(folder / "app.sqlite3")
     named = [one for one in SNIPPETS if one.page == page and one.kind is Kind.PYTHON and one.name]
     for one in named:
         (folder / str(one.name)).write_text(one.text)
