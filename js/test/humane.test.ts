@@ -102,7 +102,7 @@ describe("the words of the connection", () => {
     expect(status.get()).toMatchObject({
       state: "refreshing",
       tone: "neutral",
-      text: "Live updates can't get through. Refreshing every few seconds.",
+      text: "Live updates can't get through. The page refreshes by itself.",
       action: "retry",
     });
     const fetchedAt = client.status.fetchedAt;

@@ -7,9 +7,11 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import Page, ViewportSize, expect
 
+from tests.browser.blocking import ALL, block
 from tests.browser.gift_list import GiftList, open_form, row
 from tests.browser.processes import ROOT
 from tests.browser.windows import Windows
+from tests.faults.proxy import FaultProxy
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -68,6 +70,26 @@ async def test_the_badge_without_a_server(windows: Windows, gift_list: GiftList)
     assert await badge.get_by_role("status").count() == 1
     assert await title.bounding_box() == before, "the badge pushed the page"
     await has_no_violations(page, "offline")
+    await fits(page)
+
+
+async def test_the_badge_while_the_page_refreshes(windows: Windows, gift_list: GiftList, proxy: FaultProxy) -> None:
+    """It may stand there for hours: it covers nobody's name, and pushes nothing."""
+    windows.allow(r"WebSocket connection to .* failed|Failed to load resource", at_most=30)
+    windows.allow(r"\[tidings\] disconnected", at_most=1)
+    page = await windows.open(
+        gift_list.address("ana", LIST, through=proxy.http), viewport=PHONE, reduced_motion="reduce"
+    )
+    badge = page.get_by_test_id("connection-badge")
+    await expect(badge).to_contain_text("Live")
+    title = page.get_by_role("heading", level=1)
+    before = await title.bounding_box()
+    block(proxy, "refused", *ALL)
+    await expect(badge.get_by_role("status")).to_contain_text("refreshes by itself")
+    assert await title.bounding_box() == before, "the badge pushed the page"
+    await page.get_by_test_id("sign-out").click(trial=True)
+    await badge.get_by_role("button", name="Refresh now").click(trial=True)
+    await has_no_violations(page, "refreshing")
     await fits(page)
 
 

@@ -52,7 +52,7 @@ export const WORDS: Readonly<Words> = {
   live: "Live",
   connecting: "Connecting…",
   reconnecting: "Reconnecting…",
-  refreshing: "Live updates can't get through. Refreshing every few seconds.",
+  refreshing: "Live updates can't get through. The page refreshes by itself.",
   offline: "You're offline. Showing what we had at {time}.",
   neverLive: "You're offline. We keep trying.",
   signIn: "Please sign in again to see live updates.",
