@@ -61,8 +61,9 @@ chromium:
 	npm run --silent build -w gift-list-web
 	@mkdir -p .make && touch $@
 
-bench: .make/python  ## Beside its peers, some minutes; an hour with BENCH=--full
+bench: .make/python postgresql  ## Beside its peers, some minutes; an hour with BENCH=--full
 	$(BIN)/python bench/fanout.py
+	$(BIN)/python -m bench.outbox
 	$(BIN)/python -m bench $(BENCH)
 
 clean:
