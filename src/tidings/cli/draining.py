@@ -7,18 +7,24 @@ then drains: each client moves at its own moment within the window, and is given
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
+import time
 from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 
+from tidings.cli.stalled import Stalled
 from tidings.engine.drain import LATE_SECONDS
 from tidings.server import running
 
+log = logging.getLogger("tidings.server")
+
 CLOSED_SECONDS_MAX = 3.0  # how long clients may take to read that they should come back
 REQUESTS_SECONDS_MAX = 15.0  # and requests that are under way to be answered, before the process is killed
+_TICKS_OF_A_LOOK = 20  # two seconds
 _LOOK_SECONDS = 0.2  # how soon a second signal cuts the window short
 
 
@@ -35,6 +41,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._on_ready = on_ready
         self._at_once = at_once
+        self._stalled = Stalled()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal to stop. Somebody at a terminal (SIGINT) does not want to wait for a window."""
@@ -49,6 +56,14 @@ class DrainingServer(uvicorn.Server):
         if self.started and self._on_ready is not None:
             window_seconds = max((live.settings.drain_seconds for live in running()), default=0.0)
             self._on_ready(window_seconds + LATE_SECONDS + CLOSED_SECONDS_MAX + REQUESTS_SECONDS_MAX)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to stop."""
+        if counter % _TICKS_OF_A_LOOK == 0 and (
+            count := self._stalled.look(self.server_state.connections, time.monotonic())
+        ):
+            log.info("%d closed connections were reset, for their peers had stopped reading", count)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Nobody new, while those that are here move at their own moments; then as uvicorn does."""

@@ -23,6 +23,7 @@ from tidings.transports.asked import asked_of_stream
 from tidings.transports.positions import Positions
 from tidings.transports.sessions import Sessions
 from tidings.transports.visit import Send, Visit
+from tidings.transports.waiting_age import WaitingAge
 
 log = logging.getLogger("tidings.sse")
 
@@ -45,7 +46,7 @@ class SseSink:
 
     :param limits: a reader is too slow when more than ``backlog_bytes`` waits for SLOW_SECONDS, or, at any
         moment, BURST_FACTOR times as much: what was missed comes in pages, and a page may be larger than the
-        bound without anybody being slow.
+        bound without anybody being slow. However little it is, nothing waits longer than BACKLOG_SECONDS.
     :param on_slow: called when it is so; it is expected to close.
     """
 
@@ -59,6 +60,7 @@ class SseSink:
         self._backlog_bytes_max = limits.backlog_bytes
         self._comment_seconds = min(COMMENT_SECONDS, limits.heartbeat_seconds or COMMENT_SECONDS)
         self._on_slow = on_slow
+        self._age = WaitingAge(on_slow)
         self._positions: Positions | None = None
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -79,6 +81,7 @@ class SseSink:
         retry_ms = RETRY_MS[0] + secrets.randbelow(RETRY_MS[1] - RETRY_MS[0])
         self._waiting.appendleft(b"%bretry: %d\n\n" % (PADDING, retry_ms))
         self._waiting_bytes += len(self._waiting[0])
+        self._age.put()
         self._spoke_at = self._loop.time()
         self._comment = self._loop.call_later(self._comment_seconds, self._comment_if_quiet)
         self._write()
@@ -114,6 +117,7 @@ class SseSink:
             self._waiting_bytes = 0
         self._put(_close_record(code, reason))
         self._closing = True
+        self._age.stop()
         self._deadline = self._loop.call_later(CLOSE_SECONDS, self.finished.set)
         self._write()
 
@@ -129,6 +133,7 @@ class SseSink:
         self._closing = True
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._age.stop()
         for timer in (self._comment, self._slow, self._deadline):
             if timer is not None:
                 timer.cancel()
@@ -141,6 +146,7 @@ class SseSink:
             return
         self._waiting.extend(parts)
         self._waiting_bytes += sum(map(len, parts))
+        self._age.put(len(parts))
         self._spoke_at = self._loop.time()
         if exceeds(self._waiting_bytes, self._backlog_bytes_max):
             self._exceeded()
@@ -166,8 +172,9 @@ class SseSink:
     async def _writing(self) -> None:
         try:
             while self._waiting:
-                body = self._next_bytes()
+                body, count = self._next_bytes()
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
+                self._age.sent(count)
                 self._waiting_bytes = max(0, self._waiting_bytes - len(body))
                 self._look_at_backlog()
             if self._closing:
@@ -180,14 +187,17 @@ class SseSink:
         finally:
             self._writer = None
 
-    def _next_bytes(self) -> bytes:
-        """What waits, as much as one write takes: what one turn of the loop brings leaves together."""
+    def _next_bytes(self) -> tuple[bytes, int]:
+        """What waits, as much as one write takes, and of how many parts it is.
+
+        What one turn of the loop brings leaves together.
+        """
         parts = [self._waiting.popleft()]
         size_bytes = len(parts[0])
         while self._waiting and size_bytes + len(self._waiting[0]) <= WRITE_BYTES:
             parts.append(self._waiting.popleft())
             size_bytes += len(parts[-1])
-        return b"".join(parts)
+        return b"".join(parts), len(parts)
 
     def _look_at_backlog(self) -> None:
         if self._slow is not None and self._waiting_bytes <= self._backlog_bytes_max:

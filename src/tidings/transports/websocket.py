@@ -18,6 +18,7 @@ from tidings.core.limits import exceeds
 from tidings.engine.connection import Connection
 from tidings.engine.node import Node
 from tidings.transports.handshake import Decision
+from tidings.transports.waiting_age import WaitingAge
 
 log = logging.getLogger("tidings.websocket")
 
@@ -39,6 +40,7 @@ class AsgiSink:
         self._send = send
         self._backlog_bytes_max = backlog_bytes_max
         self._on_slow = on_slow
+        self._age = WaitingAge(on_slow)
         self._waiting: deque[tuple[str, int]] = deque()
         self._waiting_bytes = 0
         self._closing: tuple[int, str] | None = None
@@ -66,6 +68,7 @@ class AsgiSink:
             self._waiting.clear()
             self._waiting_bytes = 0
         self._closing = (code, reason)
+        self._age.stop()
         if self._endpoint is not None:
             self._deadline = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._abandon, self._endpoint)
         self._write()
@@ -85,6 +88,7 @@ class AsgiSink:
         self._closing = self._closing or (CloseCode.NORMAL, "")
         self._waiting.clear()
         self._waiting_bytes = 0
+        self._age.stop()
         if self._deadline is not None:
             self._deadline.cancel()
         if self._writer is not None:
@@ -98,6 +102,7 @@ class AsgiSink:
         self.pushed_count += 1
         self._waiting.append((text, size_bytes))
         self._waiting_bytes += size_bytes
+        self._age.put()
         if exceeds(self._waiting_bytes, self._backlog_bytes_max):
             self._on_slow()
         else:
@@ -112,6 +117,7 @@ class AsgiSink:
             while self._waiting:
                 text, size_bytes = self._waiting.popleft()
                 await self._send({"type": "websocket.send", "text": text})
+                self._age.sent()
                 self._waiting_bytes -= size_bytes if self._waiting_bytes else 0
                 if self._drained is not None and self._waiting_bytes * 4 <= self._backlog_bytes_max:
                     self._drained.set()
