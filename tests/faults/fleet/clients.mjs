@@ -1,7 +1,8 @@
 // Many clients of the built npm package in one process: `node clients.mjs CONFIG.json`.
 // CONFIG: {url, log, clients: [{id, transports, topics, token}]}. Writes what each client saw to `log`, a line each:
 //   e CLIENT TOPIC NUMBER CURSOR | g CLIENT TOPIC REASON CURSOR
-// Answers each line of standard input with one JSON line: {"ask":"progress","tops":{TOPIC: CURSOR}} or {"ask":"stop"}.
+// Answers each line of standard input with one JSON line: {"ask":"progress","tops":{TOPIC: CURSOR}},
+// {"ask":"hurry"} (who waits to dial dials now, as when a person asks for it) or {"ask":"stop"}.
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { connect } from 'tidings';
@@ -58,6 +59,7 @@ function progress(tops) {
 for await (const line of createInterface({ input: process.stdin })) {
   const { ask, tops } = JSON.parse(line);
   if (ask === 'stop') break;
+  if (ask === 'hurry') for (const { live } of clients) if (live.status.state !== 'live') live.reconnect();
   console.log(JSON.stringify(progress(tops)));
 }
 const last = progress({});

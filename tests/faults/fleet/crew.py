@@ -100,6 +100,11 @@ class Crew:
             await self._process.wait()
 
 
+async def hurry(crews: Sequence[Crew]) -> None:
+    """Who waits to dial dials now, as when a person asks for it."""
+    await asyncio.gather(*(crew.ask("hurry", {}) for crew in crews))
+
+
 async def progress_of(crews: Sequence[Crew], tops: dict[str, str]) -> Progress:
     """Of all crews together."""
     total = Progress()

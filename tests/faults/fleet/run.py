@@ -9,22 +9,24 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import Literal
 
+from tests.browser.processes import free_port
 from tests.faults.fleet.checker import Checker, Verdict
 from tests.faults.fleet.clients import CHOOSES_TRANSPORTS
-from tests.faults.fleet.crew import Crew, Progress, Spec, progress_of
+from tests.faults.fleet.crew import Crew, Progress, Spec, hurry, progress_of
 from tests.faults.fleet.publisher import Publisher
-from tests.faults.fleet.storm import Storm
+from tests.faults.fleet.storm import DRAIN_SLACK_SECONDS, Storm
 from tests.faults.proxy import FaultProxy, fault_proxy
-from tests.faults.serve import Server, server, token
+from tests.faults.serve import Server, drain, server, token
 
 READY_SECONDS_MAX = 60
 SETTLE_SECONDS_MAX = 90  # a silent loss is noticed after 35 s, and a busy machine takes its time
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 10
+DIALS = ("/realtime/ws", "/realtime/sse")
 LADDER = ("websocket", "sse", "poll")
 
 
@@ -46,6 +48,8 @@ class Plan:
     ladder_every: int = 5
     """Every so manieth client may fall back and climb; the others have one transport each. 0 for none."""
     silent: bool = True
+    hurry: bool = False
+    """Once all is well again nobody waits for the end of a pause."""
     seed: int = 1
 
     def specs(self) -> tuple[list[Spec], list[Spec]]:
@@ -63,6 +67,11 @@ class Plan:
             spec = Spec(f"c{index}", ladder, tuple(topics), token(f"u-{index}"))
             (python if is_python else typescript).append(spec)
         return typescript, python
+
+    def publisher(self, url: str) -> Publisher:
+        """Publishes for so long as the run lasts."""
+        events = self.events_per_second * self.seconds
+        return Publisher(url, self.names, self.events_per_second, max(1, round(events / self.topics)))
 
     @property
     def names(self) -> list[str]:
@@ -84,6 +93,23 @@ class Report:
     transports: Counter[str] = field(default_factory=Counter)
     complaints: Counter[str] = field(default_factory=Counter)
     """Of the clients, by code."""
+
+    @property
+    def line(self) -> str:
+        return json.dumps(self, default=lambda value: dict(vars(value)))
+
+
+@dataclass
+class DrainReport:
+    """What came of one drain."""
+
+    plan: Plan
+    verdict: Verdict
+    took_seconds: float
+    """From the signal to the end of the process."""
+    publishes: int
+    dials_by_second: list[int]
+    """Of WebSockets and streams, since the signal."""
 
     @property
     def line(self) -> str:
@@ -135,7 +161,7 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
     """Do it, and count. Raises AssertionError where the fleet does not come to rest."""
     async with fleet(plan, folder) as (one, proxy, crews):
         say(f"{plan.clients} clients are live")
-        publisher = Publisher(proxy.http, plan.names, plan.events_per_second)
+        publisher = plan.publisher(proxy.http)
         storm = Storm(
             one, proxy, seed=plan.seed, window_seconds=plan.window_seconds,
             rolling=plan.broker != "memory", silent=plan.silent,
@@ -144,13 +170,14 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
         saying = asyncio.create_task(_keep_saying(say, crews, publisher, storm))
         try:
             await storm.blow(plan.seconds, kills=plan.kills, drains=plan.drains)
-            publisher.stop()
-            await publishing
+            await asyncio.wait_for(publishing, SETTLE_SECONDS_MAX)
         finally:
             saying.cancel()
             publishing.cancel()
             await asyncio.gather(saying, publishing, return_exceptions=True)
         begin = time.monotonic()
+        if plan.hurry:
+            await hurry(crews)
         await ready(plan, crews, within_seconds=SETTLE_SECONDS_MAX)
         await publisher.close()
         last = await caught_up(crews, publisher.tops, within_seconds=SETTLE_SECONDS_MAX)
@@ -163,6 +190,48 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
             len(attempts), sum(attempts) - len(attempts), proxy.eaten.total(), settle_seconds,
             last.transports, last.complaints,
         )  # fmt: skip
+
+
+async def run_drain(plan: Plan, folder: Path) -> DrainReport:
+    """One rolling deploy under load, and nothing else. Raises AssertionError where not all come back.
+
+    The plan's ``seconds`` must be longer than its window.
+    """
+    async with fleet(plan, folder) as (one, proxy, crews):
+        publisher = plan.publisher(proxy.http)
+        publishing = asyncio.create_task(publisher.run())
+        dials: list[int] = []
+        watching = asyncio.create_task(_watch_dials(proxy, dials))
+        try:
+            old, within_seconds = one.take(), plan.window_seconds + DRAIN_SLACK_SECONDS
+            await one.start(port=free_port())
+            proxy.upstream_port = one.port
+            dials[:] = [_dials(proxy)]
+            took_seconds = await drain(old, within_seconds=within_seconds)
+            watching.cancel()
+            dials.append(_dials(proxy))
+            await ready(plan, crews)
+            await asyncio.wait_for(publishing, SETTLE_SECONDS_MAX)
+        finally:
+            watching.cancel()
+            publishing.cancel()
+            await asyncio.gather(watching, publishing, return_exceptions=True)
+        await caught_up(crews, publisher.tops, within_seconds=SETTLE_SECONDS_MAX)
+        for crew in crews:
+            await crew.stop()
+        each = [after - before for before, after in pairwise(dials)]
+        return DrainReport(plan, judge(publisher, crews), round(took_seconds, 1), publisher.count, each)
+
+
+async def _watch_dials(proxy: FaultProxy, dials: list[int]) -> None:
+    """Note each second how many there have been."""
+    while True:
+        dials.append(_dials(proxy))
+        await asyncio.sleep(1)
+
+
+def _dials(proxy: FaultProxy) -> int:
+    return sum(proxy.requests[path] for path in DIALS)
 
 
 async def _keep_saying(say: Say, crews: Sequence[Crew], publisher: Publisher, storm: Storm) -> None:
