@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 from bench.peers import tokens
 from bench.peers.catalog import Peer, reopening
-from bench.processes import Failed, Load, Server, kernel_bytes
+from bench.processes import Failed, Load, Server, disk_sync_us, kernel_bytes
 
 Figures = dict[str, float]
 
 COMMON_DELIVERIES_PER_SECOND = 20_000  # a load that every peer can carry
 MISSED_PER_TOPIC = 10
+STORED_EVENTS = 2_000  # a second that is asked for; a slow disk takes longer
 SETTLE_SECONDS = 2
 WARM_UP_CONNECTIONS = 50
 _LONG_HISTORY = {"TIDINGS_LIMIT_HISTORY_EVENTS": "10000", "TIDINGS_LIMIT_RECOVERY_EVENTS": "10000"}
@@ -50,6 +52,13 @@ class Bench:
     folder: Path
     tokens_file: Path
     warm_up_tokens_file: Path
+
+    def empty_folder(self, name: str) -> Path:
+        """Where one server keeps its events, without those of the run before."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
 
     def lines(self, server: Server, connections: int, topics: int, *more: str) -> list[str]:
         """A whole plan for the load."""
@@ -114,10 +123,7 @@ def many_topics(bench: Bench) -> Figures:
 
 def recovery(bench: Bench) -> Figures:
     """The server is killed under its clients; events are published; all come back and get what they missed."""
-    size, folder = bench.size, bench.folder / "durable"
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("events.sqlite3*"):
-        old.unlink()
+    size, folder = bench.size, bench.empty_folder("durable")
     lines = reopening()
     with (
         Server(bench.peer, folder) as server,
@@ -140,6 +146,23 @@ def recovery(bench: Bench) -> Figures:
             "recovery_events_per_second": answer["recovered_events"] / answer["seconds"],
             "recovery_seconds": answer["seconds"],
         }
+
+
+def storing(bench: Bench) -> Figures:
+    """Publications a second that nobody listens to, in memory and each durable before it is answered."""
+    figures: Figures = {}
+    for kind in ("memory", "durable"):
+        folder = bench.empty_folder(kind)
+        figures[f"{kind}_sync_us"] = disk_sync_us(folder)
+        for publishers in (1, 64):
+            each = round(STORED_EVENTS * bench.size.seconds / publishers) + 1
+            plan = bench.lines
+            with Server(bench.peer, folder) as server, Load(plan(server, publishers, publishers, *reopening())) as load:
+                answer = load.ask(f"speak {each}")
+                if answer["acknowledged"] != answer["published"]:
+                    raise Failed(f"only {answer['acknowledged']} of {answer['published']} were acknowledged")
+                figures[f"{kind}_w{publishers}"] = answer["published"] / answer["seconds"]
+    return figures
 
 
 def stalled(bench: Bench) -> Figures:
@@ -184,6 +207,7 @@ SESSIONS: Sequence[Session] = (
     Session("crowd", crowd),
     Session("many-topics", many_topics),
     Session("recovery", recovery, lambda peer: peer.recovers),
+    Session("storing", storing, lambda peer: peer.recovers),
     Session("stalled", stalled, lambda peer: peer.recovers),
 )
 

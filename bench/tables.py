@@ -103,6 +103,19 @@ TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
         ),
     ),
     (
+        "Storing",
+        "Publications a second by 1 and by 64 clients, each of which waits for its answer before the next: in memory, "
+        "and on SQLite, where each is on the disk before it is answered. Beside it what the disk takes for 4 KB and "
+        "fdatasync.",
+        (
+            Column("memory_w1", "memory, 1", _thousands, ratio=False),
+            Column("memory_w64", "memory, 64", _thousands, ratio=False),
+            Column("durable_w1", "SQLite, 1", _thousands, ratio=False),
+            Column("durable_w64", "SQLite, 64", _thousands, ratio=False),
+            Column("durable_sync_us", "disk, µs", _thousands, ratio=False),
+        ),
+    ),
+    (
         "One reader in ten stops reading",
         "200 subscribers, 100 events of 4 KB a second: the p99 of those that go on, what the server holds for each "
         "stopped one, and how many it cut off; and whether these came back without a gap.",

@@ -234,21 +234,51 @@ void open_all(bool again)
            (unsigned long long)counters.reordered);
 }
 
-/* Publish while the subscribers are away; each is acknowledged. */
-void publish_missed(int per_topic)
+/* Publish while nobody listens; so many wait for their acknowledgement. */
+void publish_missed(int per_topic, int under_way)
 {
     if (publisher.state == CLOSED)
         dial_publisher();
     counters.acknowledged = 0;
-    uint64_t wanted = (uint64_t)per_topic * plan.topics, sent = 0;
-    news_ns = clock_ns();
+    uint64_t wanted = (uint64_t)per_topic * plan.topics, sent = 0, begun_ns = news_ns = clock_ns();
     while (counters.acknowledged < wanted && !silent()) {
-        for (; sent < wanted && sent < counters.acknowledged + 64; sent++)
+        for (; sent < wanted && sent < counters.acknowledged + under_way; sent++)
             publish_one(clock_ns());
         turn(100);
     }
-    printf("{\"command\":\"missed\",\"published\":%llu,\"acknowledged\":%llu}\n", (unsigned long long)sent,
-           (unsigned long long)counters.acknowledged);
+    printf("{\"command\":\"missed\",\"published\":%llu,\"acknowledged\":%llu,\"seconds\":%.4f}\n",
+           (unsigned long long)sent, (unsigned long long)counters.acknowledged, (clock_ns() - begun_ns) / NS);
+}
+
+/* The next of those that a connection owes. */
+void publish_as(struct connection *connection)
+{
+    char text[8192];
+    size_t bytes = expand(text, sizeof text, plan.publish, connection, "stored");
+    connection->owes--;
+    append_frame(connection, text, bytes);
+    flush_frames(connection);
+}
+
+/* Every connection is a publisher, and has one publication under way. */
+void speak(int each)
+{
+    for (int i = 0; i < plan.connections; i++) {
+        connections[i].publishes = true;
+        connections[i].owes = each;
+        dial(&connections[i], &plan.publisher_script);
+    }
+    news_ns = clock_ns();
+    while (dialing > 0 && !silent())
+        turn(100);
+    counters.acknowledged = 0;
+    uint64_t begun_ns = clock_ns(), wanted = (uint64_t)each * plan.connections;
+    for (int i = 0; i < plan.connections; i++)
+        publish_as(&connections[i]);
+    while (counters.acknowledged < wanted && !silent())
+        turn(100);
+    printf("{\"command\":\"speak\",\"published\":%llu,\"acknowledged\":%llu,\"seconds\":%.4f}\n",
+           (unsigned long long)wanted, (unsigned long long)counters.acknowledged, (clock_ns() - begun_ns) / NS);
 }
 
 void wait_lost(double seconds)

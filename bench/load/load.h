@@ -40,6 +40,7 @@ struct connection {
     int fd, index, step;
     enum state state;
     bool stalled, publishes;
+    int owes;                /* publications that it makes by itself, one after the other's acknowledgement */
     int close_code;          /* of the server's close frame; 0 where none came */
     const struct script *script;
     char *kept;              /* the start of a frame whose end has not arrived */
@@ -99,7 +100,9 @@ void turn(int timeout_ms);
 void open_all(bool again);
 void run_closed(int under_way, double seconds);
 void run_paced(double per_second, double seconds);
-void publish_missed(int per_topic);
+void publish_missed(int per_topic, int under_way);
+void publish_as(struct connection *connection);
+void speak(int each);
 void wait_lost(double seconds);
 void stall(int every);
 void resume(double seconds);

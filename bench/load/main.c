@@ -6,7 +6,9 @@
  *   pace PER_SECOND SECONDS
  *   idle SECONDS          read and answer pings, nothing else
  *   lost SECONDS          wait until the server has dropped all
- *   missed PER_TOPIC      publish while the subscribers are away
+ *   missed PER_TOPIC UNDER_WAY
+ *                         publish while the subscribers are away; each is acknowledged
+ *   speak EACH            instead of open: every connection publishes, one after the other's acknowledgement
  *   reopen                dial all that are closed, each from its cursor, until all have caught up
  *   stall EVERY           every so many-th connection reads no more
  *   resume SECONDS        they read again
@@ -66,7 +68,9 @@ static bool obey(const char *line)
     else if (strcmp(command, "lost") == 0)
         wait_lost(first);
     else if (strcmp(command, "missed") == 0)
-        publish_missed((int)first);
+        prepare(), publish_missed((int)first, second > 0 ? (int)second : 64);
+    else if (strcmp(command, "speak") == 0)
+        prepare(), speak((int)first);
     else if (strcmp(command, "stall") == 0)
         stall((int)first);
     else if (strcmp(command, "resume") == 0)

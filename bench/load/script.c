@@ -66,8 +66,11 @@ static void heard_other(struct connection *connection, const char *text, size_t 
         flush_frames(connection);
         return;
     }
-    if (connection->publishes && plan.acknowledged && holds(text, bytes, plan.acknowledged))
+    if (connection->publishes && plan.acknowledged && holds(text, bytes, plan.acknowledged)) {
         counters.acknowledged++;
+        if (connection->owes > 0)
+            publish_as(connection);
+    }
     if (plan.unrecovered && holds(text, bytes, plan.unrecovered))
         counters.unrecovered++;
     const struct script *script = connection->script;
