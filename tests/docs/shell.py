@@ -72,6 +72,11 @@ class Shell:
         (self.folder / "snippet.mjs").write_text(self._as_here(program_text))
         return self.run("node snippet.mjs")
 
+    def run_python(self, program_text: str) -> str:
+        """What Python prints for a program, which no warning may pass by."""
+        (self.folder / "snippet.py").write_text(self._as_here(program_text))
+        return self.run(f"{sys.executable} -W error snippet.py")
+
     def close(self) -> None:
         """End what was started."""
         for one in self._started:

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).resolve().parents[2]
 _PAGES = ("*.md", "docs/**/*.md", "spec/*.md", "js/*.md", "examples/*/*.md")
 _MARKDOWN = MarkdownIt("commonmark")
-_MARK = re.compile(r"<!--\s*(answer|run: node|snippet: \S+)\s*-->")
+_MARK = re.compile(r"<!--\s*(answer|run: node|run: python|snippet: \S+)\s*-->")
 _PROMPT = "$ "
 
 # What a command begins with, and which of them are cheap enough to be run.
@@ -27,6 +27,7 @@ class Kind(Enum):
     PYTHON = "executed, and served where it makes an application"
     SCRIPT = "type-checked against the built package, and bundled"
     NODE = "type-checked, and run by Node beside the page's commands"
+    PROGRAM = "run by Python beside the page's commands"
     DATA = "parsed, and held to the schema where it is a frame or an event"
     COMMANDS = "run where that is cheap, else checked"
     ANSWER = "compared with what the snippet before it printed"
@@ -61,6 +62,8 @@ class Snippet:
             return _kind_of_indented(self.text)
         if self.language == "js" and self.mark == "run: node":
             return Kind.NODE
+        if self.language == "python" and self.mark == "run: python":
+            return Kind.PROGRAM
         return (_ANSWERS if self.mark == "answer" else _KINDS).get(self.language)
 
 

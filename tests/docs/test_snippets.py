@@ -49,6 +49,7 @@ SNIPPETS_MIN = {
     "CONTRIBUTING.md": 2,
     "docs/architecture.md": 1,
     "docs/http.md": 20,
+    "docs/python-client.md": 12,
     "docs/settings.md": 1,
     "examples/gift-list/README.md": 2,
     "spec/README.md": 0,
@@ -232,7 +233,7 @@ def post_a_gift(name: str, address: str) -> None:
 def is_run(snippet: Snippet) -> bool:
     if snippet.kind is Kind.COMMANDS:
         return any(program(command) in PROGRAMS_RUN for command, _ in conversation(snippet.text))
-    return snippet.kind is Kind.NODE
+    return snippet.kind in (Kind.NODE, Kind.PROGRAM)
 
 
 @pytest.mark.parametrize("page", sorted({one.page for one in SNIPPETS if is_run(one)}))
@@ -248,6 +249,8 @@ def test_the_commands_of_a_page_print_what_it_shows(page: str, tmp_path: Path) -
                 compared += 1
             elif snippet.kind is Kind.NODE:
                 printed = shell.run_node(snippet.text)
+            elif snippet.kind is Kind.PROGRAM:
+                printed = shell.run_python(snippet.text)
             elif is_run(snippet):
                 printed = ""
                 for command, shown in conversation(snippet.text):
