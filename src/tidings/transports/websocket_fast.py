@@ -16,11 +16,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.utils import get_remote_addr, is_ssl
+from uvicorn.protocols.utils import get_client_addr, get_remote_addr, is_ssl
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 from uvicorn.server import ServerState
 
@@ -32,6 +32,9 @@ from tidings.core.websocket.handshake import (
     parse_request,
 )
 from tidings.transports.websocket_fast_path import STATE_KEY, FastPath
+
+if TYPE_CHECKING:
+    from uvicorn._types import WebSocketScope
 
 _uvicorn_log = logging.getLogger("uvicorn.error")
 
@@ -115,12 +118,15 @@ class WebSocketProtocol(asyncio.Protocol):
         return paths.get(target.partition(b"?")[0])
 
     def _accept(self, path: FastPath, request: UpgradeRequest, key: bytes) -> None:
-        decision = path.decide(self._scope(request))
+        scope = self._scope(request)
+        decision = path.decide(scope)
         self._transport.write(accept_answer(key, self._server_state.default_headers))
         link = path.link(self._transport, self._connections)
         self._succeeded_by(link)
         if _uvicorn_log.isEnabledFor(logging.INFO):
-            _uvicorn_log.info('%s - "WebSocket %s" [accepted]', decision.client_address, request.path.decode("latin-1"))
+            # As uvicorn does; `mount` has seen to it that a token in the query is not written out.
+            client = get_client_addr(cast("WebSocketScope", scope))
+            _uvicorn_log.info('%s - "WebSocket %s" [accepted]', client, request.target.decode("latin-1"))
         link.open(decision)
 
     def _hand_over(self, data: bytes) -> None:
