@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     prefix: str = Field(default="/realtime", description="The path under which all routes stand.")
     host: str = Field(default="127.0.0.1", description="`tidings serve`: the address to listen on.")
     port: int = Field(default=8_000, ge=0, le=65_535, description="`tidings serve`: the port; 0 takes a free one.")
+    websocket: Literal["fast", "asgi"] = Field(
+        default="fast",
+        description="`tidings serve` and `run`: how WebSockets are served: `fast`, straight on the event loop, or "
+        "`asgi`, behind the application's middleware.",
+    )
     drain_seconds: float = Field(
         default=10,
         ge=0,

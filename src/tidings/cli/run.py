@@ -19,7 +19,7 @@ from uvicorn.supervisors import ChangeReload
 
 from tidings.cli.draining import DrainingServer
 from tidings.cli.listening import listen, reserve, url_of
-from tidings.cli.serve import check_workers, websocket_options
+from tidings.cli.serve import check_workers, websocket_class, websocket_options
 from tidings.cli.workers import USAGE_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.observe.logs import redact_uvicorn
@@ -32,6 +32,7 @@ _LISTS = ("reload_dirs", "reload_includes", "reload_excludes")  # uvicorn wants 
 def run(
     context: typer.Context,
     application: Annotated[str, typer.Argument(metavar="MODULE:APP", help="Your application, such as main:app.")],
+    websocket: Annotated[str | None, typer.Option(help="fast or asgi.", show_default="fast")] = None,
 ) -> None:
     """Run a FastAPI or Starlette application that has mounted Tidings.
 
@@ -39,7 +40,7 @@ def run(
     frames is off, and frames and heartbeats keep to Tidings' limits, unless you say otherwise. On SIGTERM clients
     are sent away over a window (drain_seconds) before connections are closed.
     """
-    settings = Settings()
+    settings = Settings() if websocket is None else Settings(websocket=websocket)  # type: ignore[arg-type]
     options: list[str] = []
     for name, value in websocket_options(settings.limits).items():
         if value is not None:
@@ -55,16 +56,18 @@ def run(
     redact_uvicorn()
     logging.getLogger("uvicorn.error").addFilter(_announce)
     try:
-        status = _run(_configuration(parsed))
+        status = _run(_configuration(parsed, settings))
     except SystemExit as stopped:
         # uvicorn has said on standard error why it did not start.
         status = USAGE_STATUS if stopped.code else 0
     sys.exit(status)
 
 
-def _configuration(parsed: Mapping[str, Any]) -> uvicorn.Config:
-    """What uvicorn's own command makes of its options."""
+def _configuration(parsed: Mapping[str, Any], settings: Settings) -> uvicorn.Config:
+    """What uvicorn's own command makes of its options; who names ``--ws`` gets that."""
     options = dict(parsed)
+    if options["ws"] == "auto":
+        options["ws"] = websocket_class(settings)
     sys.path.insert(0, options.pop("app_dir"))
     options["headers"] = [header.split(":", 1) for header in options["headers"]]
     options["log_config"] = LOGGING_CONFIG if options["log_config"] is None else options["log_config"]

@@ -26,6 +26,7 @@ from tidings.observe.logs import configure_logging
 from tidings.ports import Source
 from tidings.server import Tidings
 from tidings.settings import ENVIRONMENT_PREFIX, Settings
+from tidings.transports.websocket_fast import WebSocketProtocol
 
 _log = logging.getLogger("tidings.serve")
 
@@ -59,6 +60,7 @@ def serve(
     audience: Annotated[str | None, typer.Option(help="What a token's aud must be or hold.")] = None,
     issuer: Annotated[str | None, typer.Option(help="What a token's iss must be.")] = None,
     prefix: Annotated[str | None, typer.Option(help="Path of all routes.", show_default="/realtime")] = None,
+    websocket: Annotated[str | None, typer.Option(help="fast or asgi.", show_default="fast")] = None,
     limits: Annotated[str | None, typer.Option(help="'off' lifts limits of rate and count, for load tests.")] = None,
     config: Annotated[str | None, typer.Option(help="Settings file.", show_default="tidings.toml")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json.", show_default="text")] = None,
@@ -75,7 +77,7 @@ def serve(
         "host": host, "port": port, "secret": secret, "api_keys": api_key or None, "broker": broker, "outbox": outbox,
         "topics": topics, "allowed_origins": allowed_origin or None, "cookie": cookie, "public_key": public_key,
         "algorithms": algorithm or None, "audience": audience, "issuer": issuer, "prefix": prefix,
-        "log_format": log_format, "log_level": log_level,
+        "websocket": websocket, "log_format": log_format, "log_level": log_level,
     }  # fmt: skip
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     if dev:
@@ -120,6 +122,7 @@ class Service:
         config = uvicorn.Config(
             app,
             **websocket_options(self.settings.limits),
+            ws=websocket_class(self.settings),
             lifespan="on",
             log_config=None,
             access_log=self.access_log,
@@ -156,6 +159,11 @@ def check_workers(workers: int, broker: str) -> None:
             f"--workers {workers} needs a broker that processes share, named by TIDINGS_BROKER: with memory each "
             "would have its own events"
         )
+
+
+def websocket_class(settings: Settings) -> Any:
+    """What uvicorn is to serve WebSockets with: our own transport, or its own choice."""
+    return WebSocketProtocol if settings.websocket == "fast" else "auto"
 
 
 def websocket_options(limits: Limits) -> dict[str, Any]:
