@@ -63,6 +63,7 @@ chromium:
 
 bench: .make/python postgresql  ## Beside its peers, some minutes; an hour with BENCH=--full
 	$(BIN)/python bench/fanout.py
+	$(BIN)/python bench/sqlite.py
 	$(BIN)/python -m bench.outbox
 	$(BIN)/python -m bench $(BENCH)
 
