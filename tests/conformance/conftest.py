@@ -19,10 +19,15 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return kind
 
 
+@pytest.fixture
+def both_loops() -> None:
+    """Only says, to the hook below, that the test runs on both loops."""
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """On uvloop too, where the test uses ``way``: it reads and writes sockets in its own manner."""
-    both = any("way" in mark.args for mark in item.iter_markers("usefixtures"))
+    """On uvloop too, where the test is about WebSockets: it reads and writes sockets in its own manner."""
+    both = any({"way", "both_loops"} & set(mark.args) for mark in item.iter_markers("usefixtures"))
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     return factories | {"uvloop": uvloop.new_event_loop} if both else factories
