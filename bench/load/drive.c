@@ -10,7 +10,6 @@
 #include <time.h>
 
 #define EVENTS_MAX 4096
-#define PATIENCE_NS 5000000000ull /* without news for so long: what is missing then is lost */
 #define NS 1e9
 #define WARM_UP_SHARE 0.2         /* of the measured time, before it */
 #define MARK_BYTES 34
@@ -46,9 +45,10 @@ void turn(int timeout_ms)
         news_ns = clock_ns();
 }
 
+/* Without news for so long: what is missing then is lost. */
 static bool silent(void)
 {
-    return clock_ns() - news_ns > PATIENCE_NS;
+    return clock_ns() - news_ns > plan.patience_ms * 1000000ull;
 }
 
 static void publish_one(uint64_t at_ns)

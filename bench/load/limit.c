@@ -30,6 +30,7 @@ static struct topic topics[TOPICS_MAX];
 static bool upgraded[DESCRIPTORS_MAX];
 static int topic_of[DESCRIPTORS_MAX]; /* plus 1; 0 for none */
 static char room[ROOM_BYTES];
+static struct { char *start; size_t bytes; } kept[DESCRIPTORS_MAX]; /* of a frame whose end has not arrived */
 static int dirty[TOPICS_MAX], dirty_count; /* topics with frames that wait for the end of the turn */
 static struct { char *bytes; size_t used, size; } waiting[TOPICS_MAX];
 static bool joined;
@@ -51,6 +52,7 @@ static void leave(int fd)
             topic->members[i--] = topic->members[--topic->count];
     topic_of[fd] = 0;
     upgraded[fd] = false;
+    kept[fd].bytes = 0;
     close(fd);
 }
 
@@ -98,7 +100,7 @@ static void heard(int fd, unsigned char *text, size_t bytes)
     (joined ? hold : fan_out)(number, (char *)text - head_bytes, bytes + head_bytes);
 }
 
-/* Frames of up to 64 KB that arrive whole, as those of the load do on loopback; answers what was used. */
+/* One frame of up to 64 KB; answers what was used, 0 where its end has not arrived. */
 static size_t take_frame(int fd, unsigned char *data, size_t bytes)
 {
     if (bytes < 2)
@@ -121,19 +123,25 @@ static size_t take_frame(int fd, unsigned char *data, size_t bytes)
 static void on_readable(int fd)
 {
     static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
-    ssize_t got = recv(fd, room, sizeof room - 1, 0);
+    size_t have = kept[fd].bytes, used = 0, step = 1;
+    memcpy(room, kept[fd].start, have);
+    ssize_t got = recv(fd, room + have, sizeof room - have, 0);
     if (got <= 0) {
         leave(fd);
         return;
     }
-    room[got] = 0;
     if (!upgraded[fd]) {
         upgraded[fd] = true;
         write(fd, answer, sizeof answer - 1);
         return;
     }
-    for (size_t used = 0, step = 1; used < (size_t)got && step > 0; used += step)
-        step = take_frame(fd, (unsigned char *)room + used, got - used);
+    for (have += got; used < have && step > 0; used += step)
+        step = take_frame(fd, (unsigned char *)room + used, have - used);
+    kept[fd].bytes = have - used;
+    if (kept[fd].bytes > 0) {
+        kept[fd].start = realloc(kept[fd].start, kept[fd].bytes);
+        memcpy(kept[fd].start, room + used, kept[fd].bytes);
+    }
 }
 
 int main(int count, char **arguments)

@@ -26,7 +26,7 @@ struct script {
 
 /* Templates: %t token, %T topic, %c cursor, %i index, %M mark and padding. */
 struct plan {
-    int port, connections, topics, dialing_max, frame_bytes, receive_buffer_bytes;
+    int port, connections, topics, dialing_max, frame_bytes, receive_buffer_bytes, patience_ms;
     const char *path, *publisher_path, *topic, *publish, *ping, *pong, *cursor_key, *unrecovered, *acknowledged;
     const char *publisher_token;
     char **tokens;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct plan plan = {.connections = 1, .topics = 1, .dialing_max = 128, .frame_bytes = 250, .topic = "bench:%i"};
+struct plan plan = {.connections = 1, .topics = 1, .dialing_max = 128, .frame_bytes = 250,
+                    .patience_ms = 5000, .topic = "bench:%i"};
 
 static void fail(const char *why, const char *what)
 {
@@ -42,7 +43,7 @@ static bool set_number(const char *key, const char *value)
     struct { const char *key; int *to; } numbers[] = {
         {"port", &plan.port}, {"connections", &plan.connections}, {"topics", &plan.topics},
         {"dialing", &plan.dialing_max}, {"frame-bytes", &plan.frame_bytes},
-        {"receive-buffer-bytes", &plan.receive_buffer_bytes},
+        {"receive-buffer-bytes", &plan.receive_buffer_bytes}, {"patience-ms", &plan.patience_ms},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strcmp(key, numbers[i].key) == 0) {
