@@ -46,6 +46,25 @@ async def test_waiting_for_the_connection_makes_one() -> None:
         assert live.status.state == "live"
 
 
+async def test_waiting_for_what_is_not_there_is_counted_and_paced() -> None:
+    """Though nothing is subscribed: the machine by itself would let go, and be woken anew without end."""
+    dials = 0
+
+    def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dials
+        dials += 1
+        writer.close()
+
+    listener = await asyncio.start_server(close, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with listener, connect(url, transports=["sse"], attempts_limit=2) as live:
+        with pytest.raises(ConnectionEnded) as ended:
+            async with asyncio.timeout(15):
+                await live.wait_live()
+        assert (ended.value.reason, dials) == ("lost", 3)
+        assert ended.value.cause == "the server closed the connection without an answer"
+
+
 async def test_the_end_does_not_wait_for_credentials() -> None:
     asked = asyncio.Event()
 

@@ -21,8 +21,9 @@ from starlette.applications import Starlette
 from tests.clients.python_rig import LIST, SECRET, Reader, server, subscribed, token, until
 from tests.servers import serving
 from tidings import Settings
-from tidings.client import ConnectionEnded, Status, connect
+from tidings.client import ConnectionEnded, Live, Status, connect
 from tidings.client.addresses import Address, parse_address
+from tidings.client.machine import Options
 from tidings.client.transports.http import HTTP_FAULTS, BadAnswer, HttpClient
 from tidings.client.transports.refusals import refusal_of
 from tidings.server import Tidings
@@ -213,6 +214,18 @@ async def test_what_is_no_stream_is_not_listened_to() -> None:
         with pytest.raises(ConnectionEnded, match="no event stream"):
             async with asyncio.timeout(5):
                 await live.wait_live()
+
+
+async def test_a_stream_that_is_kept_back_names_the_header(caplog: pytest.LogCaptureFixture) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with scripted(*[head] * 3) as (script, _):
+        options = Options(transports=("sse",), connect_ms=100, backoff_cap_ms=1, attempts_limit=2)
+        async with Live(script.address, None, options) as live:
+            with pytest.raises(ConnectionEnded, match="X-Accel-Buffering: no"):
+                await live.wait_live()
+    assert script.connections == 3
+    warnings = [record for record in caplog.records if record.message.startswith("The event stream opened")]
+    assert len(warnings) == 1, "once, however often it is dialled"
 
 
 async def test_a_session_that_is_elsewhere_is_moved_from() -> None:

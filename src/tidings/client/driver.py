@@ -62,6 +62,7 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[Effect] = deque()
         self._draining = False
+        self._warned: set[str] = set()
         self._ended = False
         self._tick: asyncio.TimerHandle | None = None
 
@@ -130,7 +131,7 @@ class Driver:
             self._main = generation
             self.cause = None
         subscribe = effect.get("subscribe", _NOTHING)
-        dial = Dial(self._address, generation, effect["token"], subscribe, self._hear, self._room)
+        dial = Dial(self._address, generation, effect["token"], subscribe, self._hear, self._room, self._warn)
         self._links[generation] = TRANSPORTS[effect["transport"]](dial)
 
     def _hear(self, input: dict[str, Any]) -> None:
@@ -139,6 +140,12 @@ class Driver:
             self._let_go(generation, _NORMAL)
         self.feed(input)
 
+    def _warn(self, message: str) -> None:
+        """Once each: what a network does it does again at every dial."""
+        if message not in self._warned:
+            self._warned.add(message)
+            log.warning("%s", message)
+
     def _drop(self, effect: Effect) -> None:
         self._stop_asking(effect["generation"])
         if effect["generation"] in self._links:
@@ -146,9 +153,9 @@ class Driver:
 
     def _let_go(self, generation: int, code: int) -> None:
         link = self._links.pop(generation)
+        self._keep(link.drop(code))
         if generation in (self._main, self.machine.generation):
             self.cause = link.cause
-        self._keep(link.drop(code))
 
     def _send(self, effect: Effect) -> None:
         link = self._links.get(effect.get("generation", self.machine.generation))

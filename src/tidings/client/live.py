@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -65,6 +66,7 @@ class Live:
     """Use it with ``async with``: at the end the connection is closed and nothing is left running."""
 
     def __init__(self, address: Address, auth: Auth | None, options: Options) -> None:
+        self._options = options
         self._driver = Driver(address, options, auth, self._tell, self._room)
         self._machine = self._driver.machine
         self._board = StatusBoard()
@@ -95,13 +97,23 @@ class Live:
 
     async def wait_live(self) -> None:
         """Return when the connection is live; dial where nothing has. Raises ConnectionEnded when it will not be."""
+        dials, last = 0, self.status
         while self.status.state != "live":
             if self.status.state in ENDED:
-                raise self._ending()
-            if self.status.state == "idle":
-                self.reconnect()
-            else:
+                raise self._ending(self.status)
+            if self.status.state != "idle":
+                last = self.status
                 await self._board.change()
+                continue
+            # With nothing subscribed the machine lets go after each try: the count and the pauses are kept here.
+            if self._options.attempts_limit is not None and dials > self._options.attempts_limit:
+                raise self._ending(last)
+            if dials > 0:
+                pause_ms = min(self._options.backoff_cap_ms, self._options.backoff_base_ms * 2.0 ** min(dials, 60))
+                await asyncio.sleep(random.random() * pause_ms / 1_000)
+            if self.status.state == "idle":
+                dials += 1
+                self.reconnect()
 
     async def subscribe(
         self,
@@ -243,10 +255,10 @@ class Live:
         if self.status.state in ENDED:
             closed = self.status.state == "closed"
             for subscription in self._subscriptions.values():
-                subscription.end(None if closed else self._ending())
+                subscription.end(None if closed else self._ending(self.status))
 
-    def _ending(self) -> ConnectionEnded:
-        return ConnectionEnded(self.status.reason, self.status.code, self._driver.cause)
+    def _ending(self, status: Status) -> ConnectionEnded:
+        return ConnectionEnded(status.reason, status.code, self._driver.cause)
 
     def _topic(self, effect: Effect) -> None:
         topic = effect["topic"]

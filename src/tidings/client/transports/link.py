@@ -29,6 +29,7 @@ class Dial:
     :ivar subscribe: the first question, where it travels with the dial.
     :ivar feed: gets inputs of the machine.
     :ivar room: is awaited between frames: while it waits, the server is not read.
+    :ivar warn: is told what the developer should know of the network.
     """
 
     address: Address
@@ -37,6 +38,7 @@ class Dial:
     subscribe: Frame
     feed: Callable[[dict[str, Any]], None]
     room: Callable[[], Awaitable[None]]
+    warn: Callable[[str], None]
 
 
 class Link(ABC):

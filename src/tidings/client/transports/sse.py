@@ -17,6 +17,12 @@ from tidings.core.codes import ErrorCode
 
 POST_SECONDS_MAX = 20.0  # the server takes a frame within 15 s; comments in the stream hide one that hangs
 ACCEPTED_BYTES_MAX = 65_536
+TIMEOUT = 4408  # the machine drops with this code what has not been welcomed in time
+BUFFERED = (
+    "The event stream opened, but nothing came through: something in between keeps it back, so polling takes its "
+    "place. Let a proxy pass on the header X-Accel-Buffering: no, or turn its buffering off for this path "
+    "(nginx: proxy_buffering off)."
+)
 
 
 class SseLink(Link):
@@ -28,6 +34,7 @@ class SseLink(Link):
         super().__init__(dial)
         self._http = HttpClient(dial.address)
         self._token = dial.token
+        self._opened = False
         self._session: str | None = None
         self._outgoing: asyncio.Queue[Frame] = asyncio.Queue()
         self._start(self._read)
@@ -35,6 +42,13 @@ class SseLink(Link):
     def send(self, frame: Frame) -> None:
         """Send a frame after those before it."""
         self._outgoing.put_nowait(frame)
+
+    def drop(self, code: int) -> asyncio.Task[None]:
+        """Listen no more; a stream that opened and never said a word is told to the developer."""
+        if self._opened and self._session is None and code == TIMEOUT:
+            self.cause = BUFFERED
+            self._dial.warn(BUFFERED)
+        return super().drop(code)
 
     async def _read(self) -> None:
         async with self._http.post("sse", self._dial.subscribe, self._token, query="ids=0") as response:
@@ -47,6 +61,7 @@ class SseLink(Link):
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 self.cause = "the answer is no event stream"  # a portal answers everything with a page of its own
                 return self._end(None)
+            self._opened = True
             reader = SseReader()
             while chunk := await response.read():
                 for record in reader.push(chunk):
