@@ -20,6 +20,7 @@ from tidings.core.session import State
 from tidings.core.websocket.frames import PING_FRAME, FrameFault, close_frame, pong_frame, text_frame
 from tidings.core.websocket.reader import Binary, Close, FrameReader, Message, Ping, Pong, Text
 from tidings.engine.drain import COME_BACK_SECONDS
+from tidings.transports.waiting_age import BACKLOG_SECONDS
 from tidings.transports.websocket_fast_backlog import Backlog
 from tidings.transports.websocket_fast_turn import Joined
 
@@ -31,7 +32,6 @@ log = logging.getLogger("tidings.websocket_fast")
 
 CLOSE_SECONDS = 5.0  # from our close frame to the peer's; then the connection is reset
 MESSAGE_SECONDS = 10.0  # from the first byte of a message to its last (C10)
-BACKLOG_SECONDS = 20.0  # what has waited so long for the peer to take it will not be wanted any more
 LOOK_SECONDS = 2.0  # how often the age of a backlog is looked at
 TURN_BYTES = 65_536  # so much of one turn is written before the turn has ended
 
