@@ -12,33 +12,6 @@ from gift_list import seed
 from gift_list.models import Base
 from gift_list.settings import settings
 
-_sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(expire_on_commit=False)
-
-
-@asynccontextmanager
-async def transaction() -> AsyncIterator[AsyncSession]:
-    """One transaction: committed when the block ends, rolled back when it raises.
-
-    What was read stays readable after the block, so that it can be published once it is committed.
-    """
-    async with _sessions.begin() as session:
-        yield session
-
-
-@asynccontextmanager
-async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Open the database while the app runs; make the tables and seed them where there are none."""
-    engine = _engine(settings.url)
-    _sessions.configure(bind=engine)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-        async with transaction() as db:
-            await seed.if_empty(db)
-        yield
-    finally:
-        await engine.dispose()
-
 
 def _engine(url: str) -> AsyncEngine:
     if not url.startswith("sqlite"):
@@ -52,3 +25,30 @@ def _engine(url: str) -> AsyncEngine:
         connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+engine = _engine(settings.url)
+_sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[AsyncSession]:
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    What was read stays readable after the block, so that it can be answered once it is committed.
+    """
+    async with _sessions.begin() as session:
+        yield session
+
+
+@asynccontextmanager
+async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    """Make the tables, and seed them where there are none."""
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        async with transaction() as db:
+            await seed.if_empty(db)
+        yield
+    finally:
+        await engine.dispose()

@@ -6,11 +6,14 @@ topic with the claims cut out would give the surprise away too: an event at the 
 gift is news in itself. So the owner's browser is refused the second topic and receives nothing.
 """
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from gift_list.auth import read_token
-from gift_list.database import transaction
-from gift_list.models import Gift, GiftList
+from gift_list.database import engine, transaction
+from gift_list.models import Base, Gift, GiftList
 from gift_list.schemas import ClaimOut, GiftOut
 from tidings import Credentials, Identity, Tidings
+from tidings.outbox import Outbox
 
 
 async def authenticate(credentials: Credentials) -> Identity | None:
@@ -29,35 +32,38 @@ async def may_see_claims(identity: Identity, list_id: str) -> bool:
     return found is not None and found.family_id == identity.tenant and found.owner_id != identity.user
 
 
+# An event is a row of the transaction that changes the gift: committed means published.
+outbox = Outbox(Base.metadata)
+
 live = Tidings(
     authenticate=authenticate,
     authorize={"gift-list:{list_id}": may_see_list, "gift-claims:{list_id}": may_see_claims},
     topics=["gift-list", "gift-claims"],
+    outbox=outbox.relay(engine),
 )
 
 
-async def publish_gift(event: str, gift: Gift, by: Identity) -> None:
-    """Tell the family that a gift was ADDED, UPDATED or DELETED. Call it after the commit."""
-    await live.publish(
+def publish_gift(db: AsyncSession, event: str, gift: Gift, by: Identity) -> None:
+    """Tell the family, once the transaction commits, that a gift was ADDED, UPDATED or DELETED."""
+    outbox.add(
+        db,
         f"gift-list:{gift.list_id}",
         event,
         entity_id=gift.id,
         payload=GiftOut.model_validate(gift),
         user_id=by.user,
         tenant=by.tenant,
-        # A request repeated by a client that saw no answer says the same thing once.
-        idempotency_key=f"{gift.id}-{gift.revision}",
     )
 
 
-async def publish_claim(gift: Gift, by: Identity) -> None:
-    """Tell everybody but the list's owner who has the gift now. Call it after the commit."""
-    await live.publish(
+def publish_claim(db: AsyncSession, gift: Gift, by: Identity) -> None:
+    """Tell everybody but the list's owner, once the transaction commits, who has the gift now."""
+    outbox.add(
+        db,
         f"gift-claims:{gift.list_id}",
         "STATUS_CHANGED",
         entity_id=gift.id,
         payload=ClaimOut.of(gift),
         user_id=by.user,
         tenant=by.tenant,
-        idempotency_key=f"{gift.id}-{gift.claim_revision}",
     )

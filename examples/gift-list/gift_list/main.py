@@ -5,7 +5,7 @@ The whole of Tidings in this app is four steps:
 1. `live.py` says who a visitor is and which lists they may follow.
 2. `live.mount(app)`, below, adds the WebSocket to the app under `/realtime`.
 3. A route that reads notes its place: `await live.cursor(topic, response=response)` (`routes/lists.py`).
-4. A route that writes commits, then says so: `await live.publish(...)` (`routes/gifts.py`).
+4. A route that writes says so in the same transaction: `outbox.add(...)` (`routes/gifts.py`).
 """
 
 from fastapi import FastAPI

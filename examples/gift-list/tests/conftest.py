@@ -20,8 +20,9 @@ if _url := os.environ.get("GIFT_LIST_TEST_DATABASE_URL"):  # such as postgresql+
     os.environ["GIFT_LIST_DATABASE_URL"] = _url
 
 from families import Home, Published, new_home  # noqa: E402 (after the settings above)
+from sqlalchemy.ext.asyncio import AsyncSession  # noqa: E402
 
-from gift_list.live import live  # noqa: E402
+from gift_list.live import outbox  # noqa: E402
 from gift_list.main import app  # noqa: E402
 
 
@@ -46,13 +47,13 @@ async def neighbours(running: None) -> AsyncIterator[Home]:
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[Published]:
-    """What the app publishes, in order. It is published all the same."""
+    """What the app publishes, in order; of a transaction that is rolled back too. It is published all the same."""
     seen: list[Published] = []
-    publish = live.publish
+    add = outbox.add
 
-    async def record(topic: str, event: str, **more: Any) -> str:
+    def record(db: AsyncSession, topic: str, event: str, **more: Any) -> None:
         seen.append(Published(topic, event, **more))
-        return str(await publish(topic, event, **more))
+        add(db, topic, event, **more)
 
-    monkeypatch.setattr(live, "publish", record)
+    monkeypatch.setattr(outbox, "add", record)
     return seen

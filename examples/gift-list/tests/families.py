@@ -1,5 +1,6 @@
 """Families made for one test, and what a test asks of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -8,9 +9,12 @@ from typing import Any
 
 import httpx
 
-from gift_list.database import transaction
+from gift_list.database import engine, transaction
+from gift_list.live import outbox
 from gift_list.main import app
 from gift_list.models import Family, Gift, GiftList, Member, new_id
+
+relay = outbox.relay(engine)  # to look with; the app's own is at work
 
 
 @dataclass
@@ -44,7 +48,14 @@ class Published:
     payload: Any
     user_id: str
     tenant: str
-    idempotency_key: str
+
+
+async def settled() -> None:
+    """Return when every event that was committed has been published."""
+    deadline = asyncio.get_running_loop().time() + 10
+    while (await relay.status()).waiting:
+        assert asyncio.get_running_loop().time() < deadline, "what was committed is not published"
+        await asyncio.sleep(0.01)
 
 
 def client() -> httpx.AsyncClient:

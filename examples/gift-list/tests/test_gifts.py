@@ -4,9 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from families import Home, Published, add_gift, client, stored
+from families import Home, Published, add_gift, client, settled, stored
 
+from gift_list.live import live
 from gift_list.models import new_id
+from tidings.testing import published as published_by
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -28,13 +30,24 @@ async def test_a_new_gift_is_stored_answered_and_published_alike(home: Home, pub
     assert event.payload.model_dump(mode="json") == gift
 
 
-async def test_a_repeated_add_makes_one_gift_and_says_the_same_thing(home: Home, published: list[Published]) -> None:
+async def test_what_was_committed_reaches_the_subscribers(home: Home) -> None:
+    with published_by(live) as said:
+        gift = await add_gift(home.ana, home.list_id)
+        refused = await home.ana.api.patch("/api/gifts/none", json={"name": "x"})
+        await settled()
+    assert refused.status_code == 404
+    [event] = [event for event in said if event.topic == f"gift-list:{home.list_id}"]
+    assert (event.name, event.entity_id, event.tenant) == ("ADDED", gift["id"], home.ana.family_id)
+    assert event.payload == gift
+
+
+async def test_a_repeated_add_makes_one_gift_and_one_event(home: Home, published: list[Published]) -> None:
     body = {"id": new_id(), "name": "Book"}
     answers = [await home.ana.api.post(f"{home.path}/gifts", json=body) for _ in range(2)]
 
     assert answers[0].json() == answers[1].json()
     assert len((await home.ana.api.get(home.path)).json()["gifts"]) == 1
-    assert published[0].idempotency_key == published[1].idempotency_key
+    assert [event.event for event in published] == ["ADDED"]
 
 
 async def test_a_change_leaves_the_other_fields_alone(home: Home, published: list[Published]) -> None:

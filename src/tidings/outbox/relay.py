@@ -263,13 +263,15 @@ class Relay:
 
     async def _resume(self, row: Waiting, reason: OutOfSequence) -> None:
         last = reason.last
-        if last is not None and last.number >= row.number:
+        if last is None:  # as after every restart of a broker in memory
+            log.info("the broker knows nothing of %s, which is at %d: it begins anew", row.topic, row.number)
+        elif last.number < row.number:
+            log.warning("events before %d of %s are missing: its subscribers are told", row.number, row.topic)
+        else:
             known = partial(ledger.mark_up_to, key=row.key, number=last.number, token=last.token)
             if await self._ask(known):
                 return  # published before, by a relay that could not mark it any more
-            log.warning("the outbox was set back behind %s of %s: its subscribers are told", last.number, row.topic)
-        else:
-            log.warning("events before %s of %s are missing: its subscribers are told", row.number, row.topic)
+            log.warning("the outbox was set back behind %d of %s: its subscribers are told", last.number, row.topic)
         await self._publish_row(row, afresh=True)
         await self._ask(partial(ledger.mark, ids=[row.id]))
         self.published_count += 1

@@ -250,6 +250,23 @@ async def test_a_broker_that_lost_events_is_told_of_a_new_epoch(made: Engine) ->
     assert len(broker.epochs[key]) == 2
 
 
+async def test_a_broker_that_forgot_everything_begins_anew_without_alarm(
+    made: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one in memory after a restart: its epochs are new, so everybody is told already."""
+    first, second = NotingBroker(), NotingBroker()
+    relay = outbox.relay(made)
+    async with running(relay, first):
+        commit(made, "a", "b")
+        await first.until(2)
+        await until_settled(relay)
+    async with running(relay, second):
+        commit(made, "c", "d")
+        await second.until(2)
+    assert second.entities() == ["c", "d"]
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_f67_a_database_that_was_set_back_is_told_as_a_new_epoch(made: Engine) -> None:
     """Restored from a backup, it gives numbers again that the broker knows for other events."""
     broker = NotingBroker()

@@ -1,4 +1,4 @@
-"""Changing gifts. Every route does the same three things: change, commit, publish."""
+"""Changing gifts. Every route changes and publishes in one transaction: both hold, or neither."""
 
 from fastapi import APIRouter
 from sqlalchemy import ColumnElement, true, update
@@ -28,9 +28,10 @@ async def add_gift(list_id: str, body: NewGift, me: Me) -> GiftOut:
         if gift is None:
             gift = Gift(**body.model_dump(), list_id=list_id, added_by=me.user)
             db.add(gift)
+            await db.flush()  # fills in what the table has defaults for
+            publish_gift(db, "ADDED", gift, me)
         elif gift.list_id != list_id or gift.added_by != me.user or gift.removed:
             raise Refused(409, "id_taken", "This gift was added before, and removed since.")
-    await publish_gift("ADDED", gift, me)
     return GiftOut.model_validate(gift)
 
 
@@ -42,7 +43,7 @@ async def edit_gift(gift_id: str, body: GiftChange, me: Me) -> GiftOut:
         gift = await _update(db, gift_id, kept, **fields, revision=Gift.revision + 1)
         if gift is None:
             raise not_found("gift")
-    await publish_gift("UPDATED", gift, me)
+        publish_gift(db, "UPDATED", gift, me)
     return GiftOut.model_validate(gift)
 
 
@@ -56,7 +57,7 @@ async def remove_gift(gift_id: str, me: Me) -> None:
         gift = await _update(db, gift_id, kept & free, removed=True, revision=Gift.revision + 1)
         if gift is None:
             raise await _lost_to_another(db, gift_id, me)
-    await publish_gift("DELETED", gift, me)
+        publish_gift(db, "DELETED", gift, me)
 
 
 @router.post("/gifts/{gift_id}/restore")
@@ -64,9 +65,10 @@ async def restore_gift(gift_id: str, me: Me) -> GiftOut:
     """Undo a removal: the gift comes back in its old place, with its claim."""
     async with transaction() as db:
         gift, _ = await _seen(db, gift_id, me, also_removed=True)
-        gift = await _update(db, gift_id, ~kept, removed=False, revision=Gift.revision + 1) or gift
-    await publish_gift("ADDED", gift, me)
-    return GiftOut.model_validate(gift)
+        restored = await _update(db, gift_id, ~kept, removed=False, revision=Gift.revision + 1)
+        if restored is not None:
+            publish_gift(db, "ADDED", restored, me)
+    return GiftOut.model_validate(restored or gift)
 
 
 @router.put("/gifts/{gift_id}/claim")
@@ -91,7 +93,8 @@ async def _hand_over(gift_id: str, me: Identity, *, condition: ColumnElement[boo
         gift = changed or (await _seen(db, gift_id, me))[0]
         if gift.claimed_by != to:
             raise await _lost_to_another(db, gift_id, me)
-    await publish_claim(gift, me)
+        if changed is not None:
+            publish_claim(db, changed, me)
     return ClaimOut.of(gift)
 
 
