@@ -43,6 +43,7 @@ class _Side(asyncio.Protocol):
         self.made: Callable[[], None] = lambda: None
         self.lost: Callable[[], None] = lambda: None
         self.is_lost = False
+        self.has_ended = False  # it sends no more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -52,11 +53,12 @@ class _Side(asyncio.Protocol):
         self._sends.take(data)
 
     def eof_received(self) -> bool:
+        self.has_ended = True
         self._sends.take("fin")
         return True  # what the other end says still arrives
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.is_lost = True
+        self.is_lost = self.has_ended = True
         if exc is not None:  # the peer reset it; its orderly end was told by eof_received
             self._sends.take("rst")
         self.lost()

@@ -1,4 +1,4 @@
-"""Publishes to every topic at a steady rate, one event after the other, each until it is answered."""
+"""Publishes to every topic at a steady rate; what is due goes out together, and again until it is answered."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.faults.serve import API_KEY
 
 ATTEMPT_SECONDS_MAX = 5
 RETRY_SECONDS = 0.1
+TOGETHER_MAX = 20
 
 
 @dataclass(frozen=True)
@@ -63,31 +64,38 @@ class Publisher:
 
     async def _follow(self, http: httpx.AsyncClient, topic: str, first_after_seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time() + first_after_seconds
-        for _ in range(self.events_per_topic):
-            await asyncio.sleep(max(0, due - loop.time()))
-            await self._publish(http, topic)
-            due += len(self.topics) / self.events_per_second
+        begin = loop.time() + first_after_seconds
+        each_seconds = len(self.topics) / self.events_per_second
+        while (done := len(self.published[topic])) < self.events_per_topic:
+            await asyncio.sleep(max(0, begin + done * each_seconds - loop.time()))
+            due = int((loop.time() - begin) / each_seconds) + 1 - done
+            await self._publish(http, topic, min(max(1, due), self.events_per_topic - done, TOGETHER_MAX))
 
-    async def _publish(self, http: httpx.AsyncClient, topic: str) -> None:
+    async def _publish(self, http: httpx.AsyncClient, topic: str, count: int = 1) -> None:
         answers = self.published[topic]
-        payload = {"number": len(answers) + 1}
-        event = {
-            "topic": topic, "event": "UPDATED", "data": {"entity_id": "g-1", "payload": payload},
-            "idempotency_key": secrets.token_hex(8),
-        }  # fmt: skip
+        first = len(answers) + 1
+        events = [_event(topic, number) for number in range(first, first + count)]
         attempts = 0
         while True:
             attempts += 1
             try:
                 answer = await http.post(
-                    "/realtime/publish", json=event, headers={"Authorization": f"Bearer {API_KEY}"}
+                    "/realtime/publish", json=events, headers={"Authorization": f"Bearer {API_KEY}"}
                 )
             except httpx.TransportError:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if answer.status_code == 200:
-                answers.append(Publication(answer.json()["published"][0]["cursor"], attempts))
+                published = answer.json()["published"]
+                assert [one["topic"] for one in published] == [topic] * count, published
+                answers += [Publication(one["cursor"], attempts) for one in published]
                 return
             assert answer.status_code >= 500, f"{topic} refused: {answer.status_code} {answer.text}"
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def _event(topic: str, number: int) -> dict[str, object]:
+    return {
+        "topic": topic, "event": "UPDATED", "data": {"entity_id": "g-1", "payload": {"number": number}},
+        "idempotency_key": secrets.token_hex(8),
+    }  # fmt: skip
