@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.blocking import ALL, Way, asked, block
+from tests.browser.blocking import ALL, PATHS, Way, asked, block
 from tests.browser.figures import Figures
 from tests.browser.following import carried_by, record, told
 from tests.browser.gift_list import GiftList, add_gift, row, shows_the_database
@@ -32,6 +32,8 @@ REFETCH_SECONDS = 10
 BACK_SECONDS_MAX = 15
 # Sooner than the badge would say that the page is offline, which would not be so.
 REFRESHING_MS_MAX = 5_000
+# Five seconds a dial, ten for the last one and for WebSocket where it has worked, and the pause before the second.
+SWALLOWED_SECONDS_MAX = 30
 HAS = "[...document.querySelectorAll('[data-testid=gift-name]')].some(n => n.textContent === argument)"
 # Chromium itself writes a line for each attempt that fails, which no page can prevent.
 CHROMIUM_SAYS = r"WebSocket connection to .* failed|Failed to load resource|net::ERR_"
@@ -185,3 +187,42 @@ async def reads(proxy: FaultProxy) -> int:
 
 async def now() -> float:
     return time.monotonic()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("blocked_from", ["the start", "later"])
+async def test_with_everything_swallowed_it_refetches_and_comes_back(
+    windows: Windows, gift_list: GiftList, proxy: FaultProxy, figures: Figures, blocked_from: str
+) -> None:
+    """No request is refused, so each step takes the time that a dial has. What is shown works all the while."""
+    windows.allow(CHROMIUM_SAYS, at_most=20)
+    windows.allow(r"\[tidings\] disconnected", at_most=1)
+    if blocked_from == "the start":
+        block(proxy, "stalled", *ALL)
+    page = await windows.open(gift_list.address("ana", LIST, through=proxy.http), reduced_motion="reduce")
+    await expect(page.get_by_test_id("gift-name")).to_have_count(4)
+    badge = page.get_by_test_id("connection-badge").locator(".tidings-badge")
+    if blocked_from == "later":
+        await carried_by(page, "websocket")
+        block(proxy, "stalled", *ALL)
+        proxy.cut("/realtime/ws")
+    began_at = time.monotonic()
+    await expect(badge).to_have_attribute("data-state", "refreshing", timeout=SWALLOWED_SECONDS_MAX * 1000)
+    figures.add(f"swallowed from {blocked_from}, told by the badge", after_ms=(time.monotonic() - began_at) * 1000)
+    async with gift_list.writer("ben", LIST) as write:
+        for number in range(3):
+            read, asked_at = proxy.requests[READ], time.monotonic()
+            await write(f"Swallowed {number}")
+            await until(lambda: reads(proxy), lambda count, seen=read: count > seen, within_seconds=REFETCH_SECONDS + 2)  # type: ignore[misc]
+            if number > 0:
+                assert time.monotonic() - asked_at > REFETCH_SECONDS - 2
+            await shows_the_database(page, gift_list, LIST, within_seconds=1)
+        # What is on its way is lost for good: only a new dial can do better.
+        for path in (path for paths in PATHS.values() for path in paths):
+            proxy.cut(path, how="silent")
+        proxy.heal()
+        healed_at = time.monotonic()
+        await carried_by(page, "websocket", within_seconds=2 * BACK_SECONDS_MAX)
+        figures.add("no longer swallowed, back on WebSocket", after_ms=(time.monotonic() - healed_at) * 1000)
+        await write("At the end")
+        await shows_the_database(page, gift_list, LIST)
