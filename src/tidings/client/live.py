@@ -72,6 +72,7 @@ class Live:
         self._board = StatusBoard()
         self._refetching = Refetching(self._tell_refetch)
         self._subscriptions: dict[int, Stream] = {}
+        self._fed: dict[Stream, None] = {}  # since the last time that there was room
         self._out_of_reach: set[str] = set()  # topics that the transport of this moment cannot follow
         self._answers: dict[int, asyncio.Future[str]] = {}
         self._last_number = 0
@@ -280,6 +281,7 @@ class Live:
             return
         for subscription in self._using(effect["topic"], effect.get("to")):
             subscription.put(event)
+            self._fed[subscription] = None
 
     def _gap(self, effect: Effect) -> None:
         gap = Gap(effect["topic"], effect["reason"], effect["cursor"])
@@ -288,8 +290,8 @@ class Live:
 
     async def _room(self) -> None:
         """Before the next frame is read: the loops that are behind get their turn."""
-        for subscription in list(self._subscriptions.values()):
-            await subscription.room()
+        while self._fed:
+            await self._fed.popitem()[0].room()
 
     def _settle(self, effect: Effect) -> None:
         answer = self._answers.get(effect["request"])
