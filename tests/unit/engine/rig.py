@@ -17,6 +17,7 @@ from tidings.core.events import Exclude, Publication, draft_from
 from tidings.core.framing import Framed
 from tidings.core.identity import Identity
 from tidings.core.limits import Limits
+from tidings.core.numbering import Numbered
 from tidings.core.recovery import History
 from tidings.core.topics import TopicKey
 from tidings.engine.catalog import Catalog
@@ -221,9 +222,15 @@ class FaultyBroker:
         await self.inner.close()
 
     async def publish(
-        self, key: TopicKey, body: bytes, *, exclude: Exclude | None = None, idempotency_key: str | None = None
+        self,
+        key: TopicKey,
+        body: bytes,
+        *,
+        exclude: Exclude | None = None,
+        idempotency_key: str | None = None,
+        numbered: Numbered | None = None,
     ) -> Stored:
-        return await self.inner.publish(key, body, exclude=exclude, idempotency_key=idempotency_key)
+        return await self.inner.publish(key, body, exclude=exclude, idempotency_key=idempotency_key, numbered=numbered)
 
     async def join(self, key: TopicKey) -> None:
         await self._late()
