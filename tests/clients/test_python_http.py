@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -214,6 +215,20 @@ async def test_what_is_no_stream_is_not_listened_to() -> None:
         with pytest.raises(ConnectionEnded, match="no event stream"):
             async with asyncio.timeout(5):
                 await live.wait_live()
+
+
+@pytest.mark.parametrize("transport", ["sse", "poll"])
+async def test_a_server_that_asks_for_patience_gets_it(transport: str) -> None:
+    body = b'{"error":{"code":"rate_limited","message":"too many"}}'
+    answer = b"HTTP/1.1 429 x\r\nRetry-After: 60\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    async with scripted(answer) as (script, _):
+        async with connect(script.address.text, transports=[transport]) as live:
+            reader = Reader(live, LIST)
+            await until(lambda: live.status.state == "reconnecting")
+            assert (live.status.reason, live.status.code) == ("slow_down", 4429)
+            assert live.status.next_try_at is not None
+            assert 55 < live.status.next_try_at - time.time() < 62
+        await reader.task
 
 
 async def test_a_stream_that_is_kept_back_names_the_header(caplog: pytest.LogCaptureFixture) -> None:
