@@ -8,8 +8,10 @@ const SENTENCES: Readonly<Record<string, string>> = {
   blocked:
     "The server refuses this connection; it is not tried again until reconnect() or reauth().",
   not_connected: "There is no connection; publish again later, or give queueMs.",
-  connection_lost: "The connection broke before the answer; whether it was published is unknown.",
-  timeout: "No answer came in time; whether it was published is unknown.",
+  connection_lost:
+    "The connection broke before the answer; whether it was published is unknown: a repeat with the same idempotencyKey is published once.",
+  timeout:
+    "No answer came in time; whether it was published is unknown: a repeat with the same idempotencyKey is published once.",
   closed: "The client is closed.",
   handler_failed: "A handler threw; the others were called.",
   payload_too_large:

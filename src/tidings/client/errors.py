@@ -12,8 +12,14 @@ OUTAGES = {
 }
 _OWN = OUTAGES | {
     "not_connected": "There is no connection; wait for it, or publish with queue_seconds.",
-    "connection_lost": "The connection was lost before the answer came: it is unknown whether the event was stored.",
-    "timeout": "The server did not answer in time: it is unknown whether the event was stored.",
+    "connection_lost": (
+        "The connection was lost before the answer came: it is unknown whether the event was stored; "
+        "publish it again with the same idempotency_key, and it is stored once."
+    ),
+    "timeout": (
+        "The server did not answer in time: it is unknown whether the event was stored; "
+        "publish it again with the same idempotency_key, and it is stored once."
+    ),
     "closed": "The client has been closed.",
 }
 
