@@ -11,7 +11,8 @@ import pytest
 
 from tests.faults.proxy import fault_proxy
 from tests.faults.serve import API_KEY, server, token
-from tidings.client import Event, connect
+from tidings.client import Event, PublishFailed, connect
+from tidings.core.codes import ErrorCode
 
 TOPIC = "gift-list:1"
 WITHIN_SECONDS = 20
@@ -72,6 +73,27 @@ async def test_f16_a_clients_publish_is_repeated_over_its_next_connection(tmp_pa
         ours = next(one for one in found if one.entity_id == "g-1")
         assert ours.cursor == cursor
         assert {one.entity_id for one in await taken(one.http, 2)} == {"g-1", "first"}
+
+
+async def test_f17_an_outcome_that_is_unknown_is_told_with_what_is_safe(tmp_path: Path) -> None:
+    """The caller gives up; told that it may repeat, it does, and there is one event."""
+    async with server(tmp_path) as one, fault_proxy(one.port) as proxy:
+        async with connect(proxy.http, token=token("writer"), transports=("websocket",)) as live:
+            await live.wait_live()
+            proxy.set("/realtime/ws", drop="down")
+            publishing = asyncio.create_task(
+                live.publish(TOPIC, "ADDED", entity_id="g-1", idempotency_key="key", queue_seconds=0)
+            )
+            await proxy.until(lambda: proxy.links("/realtime/ws")[0].down.dead)
+            proxy.heal()
+            proxy.cut("/realtime/ws")
+            with pytest.raises(PublishFailed, match=r"unknown whether.* same idempotency_key") as failed:
+                await publishing
+            assert failed.value.code == "connection_lost"
+            await live.wait_live()
+            await live.publish(TOPIC, "ADDED", entity_id="g-1", idempotency_key="key")
+        assert [each.entity_id for each in await taken(one.http, 2)] == ["g-1", "first"]
+    assert "unknown" in ErrorCode.UNAVAILABLE.sentence and "same idempotency key" in ErrorCode.UNAVAILABLE.sentence
 
 
 async def test_f16_f08_a_repeat_after_the_server_was_killed(tmp_path: Path) -> None:
