@@ -37,10 +37,16 @@ def main() -> None:
         build.load()
     except build.Unavailable as error:
         sys.exit(f"error: {error}")
-    results = Results({"machine": machine.facts(), "size": dataclasses.asdict(size)})
+    results = Results(
+        {"machine": machine.facts(), "size": dataclasses.asdict(size) | {"crowd_topics": size.crowd_topics}}
+    )
     peers = _prepared([peer for peer in PEERS if not options.peers or peer.name in options.peers], results, console)
     results.facts["versions"] = machine.versions()
-    sessions = [session for session in SESSIONS if not options.sessions or session.name in options.sessions]
+    sessions = [
+        session
+        for session in SESSIONS
+        if (session.name in options.sessions if options.sessions else size.long or not session.long)
+    ]
     RESULTS.mkdir(parents=True, exist_ok=True)
     try:
         _measure(peers, sessions, size, results, console)

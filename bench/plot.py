@@ -11,7 +11,7 @@ _PANELS = (
     ("fanout_w16", "16 publications under way"),
 )
 _LINE = 24
-_LABEL_WIDTH = 230
+_LABEL_WIDTH = 280
 _BAR_WIDTH = 360
 _WIDTH = _LABEL_WIDTH + _BAR_WIDTH + 90
 _HEAD = 44

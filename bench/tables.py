@@ -48,24 +48,25 @@ def _yes(value: float) -> str:
 TABLES: Sequence[tuple[str, str, Sequence[Column]]] = (
     (
         "Fan-out",
-        "Deliveries a second, with so many publications under way (W), and in brackets the ratio to Tidings.",
+        "Deliveries a second, with so many publications under way (W), and in brackets the ratio to Tidings: 1,000 "
+        "subscribers of one topic; many topics with 100 subscribers each; as many topics as connections.",
         (
-            Column("fanout_w1", "1 topic, W=1", _thousands),
-            Column("fanout_w16", "1 topic, W=16", _thousands),
-            Column("crowd_w1", "100 topics, W=1", _thousands),
-            Column("crowd_w16", "100 topics, W=16", _thousands),
-            Column("many_topics_w16", "a topic each, W=16", _thousands),
-            Column("many_topics_w256", "a topic each, W=256", _thousands),
+            Column("fanout_w1", "1,000 on one, W=1", _thousands),
+            Column("fanout_w16", "1,000 on one, W=16", _thousands),
+            Column("crowd_w1", "100 a topic, W=1", _thousands),
+            Column("crowd_w16", "100 a topic, W=16", _thousands),
+            Column("many_topics_w16", "1 a topic, W=16", _thousands),
+            Column("many_topics_w256", "1 a topic, W=256", _thousands),
         ),
     ),
     (
         "Processor time of the server",
         "Microseconds of one core for each delivery, user and system time together.",
         (
-            Column("fanout_w1_cpu_us", "1 topic, W=1", _two, ratio=False),
-            Column("fanout_w16_cpu_us", "1 topic, W=16", _two, ratio=False),
-            Column("crowd_w1_cpu_us", "100 topics, W=1", _two, ratio=False),
-            Column("crowd_w16_cpu_us", "100 topics, W=16", _two, ratio=False),
+            Column("fanout_w1_cpu_us", "1,000 on one, W=1", _two, ratio=False),
+            Column("fanout_w16_cpu_us", "1,000 on one, W=16", _two, ratio=False),
+            Column("crowd_w1_cpu_us", "100 a topic, W=1", _two, ratio=False),
+            Column("crowd_w16_cpu_us", "100 a topic, W=16", _two, ratio=False),
         ),
     ),
     (
@@ -153,7 +154,7 @@ def _facts(results: Results) -> str:
         f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, Linux {facts['kernel']}; {cores}. "
         f"Medians of {size['rounds']} rounds in turns ({size['crowd_rounds']} where there are many connections), "
         f"{size['seconds']} s each; {size['subscribers']:,} subscribers of 1 topic; {size['crowd']:,} connections on "
-        f"{size['crowd_topics']} topics, and on a topic each; frames of 250 bytes. Load average before: "
+        f"{size['crowd_topics']:,} topics, and on a topic each; frames of 250 bytes. Load average before: "
         f"{facts['load_average_before']}.\n\nVersions: {versions}."
     )
 

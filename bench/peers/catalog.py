@@ -143,8 +143,8 @@ _NODE = {"NODE_PATH": str(build.NODE_MODULES), "NODE_ENV": "production"}
 _WITH_PEERS = str(build.PYTHON)
 
 PEERS: tuple[Peer, ...] = (
-    Peer("limit", "the limit: C, one write a delivery", _LIMIT, _limit(), checks=False),
-    Peer("limit-joined", "the limit: C, writes of one turn joined", _LIMIT, _limit("joined"), checks=False),
+    Peer("limit", "The limit: C, one write a delivery", _LIMIT, _limit(), checks=False),
+    Peer("limit-joined", "The limit: C, writes of one turn joined", _LIMIT, _limit("joined"), checks=False),
     Peer("tidings", "Tidings, fast transport", _TIDINGS, _tidings("fast"), _fast_only, recovers=True),
     Peer("tidings-asgi", "Tidings, any ASGI server", _TIDINGS, _tidings("asgi"), recovers=True),
     Peer("uws", "uWebSockets (socketify)", _PLAIN, _module("uws_socketify", _WITH_PEERS), build.python),
@@ -154,7 +154,7 @@ PEERS: tuple[Peer, ...] = (
     Peer("socketio", "Socket.IO (Node)", _SOCKET_IO, _node("socketio_node"), build.node, _NODE),
     Peer("uvicorn", "uvicorn alone, ASGI", _PLAIN, _module("uvicorn_plain")),
     Peer("socketio-python", "python-socketio", _SOCKET_IO, _module("socketio_python", _WITH_PEERS), build.python),
-    Peer("seed", "a ConnectionManager on FastAPI", _PLAIN, _module("seed_manager")),
+    Peer("seed", "A ConnectionManager on FastAPI", _PLAIN, _module("seed_manager")),
 )  # fmt: skip
 
 
