@@ -150,3 +150,16 @@ async def test_a_burst_is_no_more_than_a_loop_that_is_busy_for_a_while_can_take(
         assert ids == [str(number) for number in range(1_900)]
         assert gaps == []
         await stream.aclose()
+
+
+@every_transport
+async def test_more_topics_than_one_request_takes(transport: str) -> None:
+    topics = [f"gift-list:{number}" for number in range(230)]  # three frames, or three polls that are held
+    async with server() as (tidings, url, _), connect(url, token=token(), transports=[transport]) as live:
+        reader = Reader(live, *topics)
+        for topic in topics:
+            await subscribed(live, topic)
+        for topic in reversed(topics):
+            await tidings.publish(topic, "ADDED", entity_id=topic)
+        assert sorted(await reader.until(len(topics))) == sorted(topics)
+        assert (reader.gaps, live._machine.generation) == ([], 1)
