@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from tidings.auth import Access, CallbackAuthenticator, JwtAuthenticator, Rule, RuleAuthorizer, check_origins
 from tidings.brokers import broker_from_url
+from tidings.brokers.memory import MemoryBroker
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError, PublishError, UsageError
 from tidings.core.events import Draft, Exclude
@@ -99,7 +100,7 @@ class Tidings:
             authorizer=_authorizer(authorize, self.settings),
             clock=self._clock,
         )
-        self.node = Node(ports, limits, self._catalog)
+        self.node = Node(ports, limits, self._catalog, alone=isinstance(ports.broker, MemoryBroker))
         self._doors = Doors(House(
             node=self.node, settings=self.settings, authenticator=ports.authenticator, authorizer=ports.authorizer,
             clock=self._clock, start=self.start, refusal=error_answer,
@@ -248,8 +249,12 @@ class Tidings:
     async def disconnect(
         self, user: str | None = None, *, tenant: str | None = None, session: str | None = None
     ) -> int:
-        """End a user's connections, as at a log-out, or one session's; how many there were."""
-        return self.node.disconnect(user=user, tenant=tenant, session=session)
+        """End a user's connections, as at a log-out, or one session's; how many there were in this process.
+
+        Other processes on the same broker are told, and end theirs. Raises BrokerUnavailable where they could not be:
+        call it again.
+        """
+        return await self.node.disconnect(user=user, tenant=tenant, session=session)
 
     # For the HTTP surface.
 

@@ -200,6 +200,18 @@ async def raw_on_both(pair: Pair, stack: AsyncExitStack) -> list[ClientConnectio
     return sockets
 
 
+async def test_f47_a_user_who_is_sent_away_is_sent_away_by_both(pair: Pair) -> None:
+    async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=pair.url) as http:
+        sockets = await raw_on_both(pair, stack)
+        for user in {f"u-{number // 8}" for number in range(len(sockets))}:
+            answer = await http.post("/realtime/disconnect", json={"user": user}, headers=KEY)
+            assert answer.status_code == 200, answer.text
+        for socket in sockets:
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(socket.recv(), 10)
+            assert socket.close_code == 4401
+
+
 async def test_sigterm_drains_both(pair: Pair) -> None:
     async with AsyncExitStack() as stack:
         sockets = await raw_on_both(pair, stack)

@@ -13,6 +13,7 @@ from tidings.core.limits import Limits
 from tidings.core.subscription import Subscription
 from tidings.engine.catalog import Catalog
 from tidings.engine.connection import Connection
+from tidings.engine.control import Control, Disconnect
 from tidings.engine.drain import drain, send_back
 from tidings.engine.feeds import Feeds
 from tidings.engine.publisher import Publisher
@@ -35,9 +36,12 @@ class Ports:
 
 
 class Node:
-    """Start it, connect sinks to it, close it."""
+    """Start it, connect sinks to it, close it.
 
-    def __init__(self, ports: Ports, limits: Limits, catalog: Catalog) -> None:
+    :param alone: no other node shares the broker, so nobody is told what concerns all.
+    """
+
+    def __init__(self, ports: Ports, limits: Limits, catalog: Catalog, *, alone: bool = True) -> None:
         self.limits = limits
         self.hub = Hub(limits)
         self.publisher = Publisher(ports.broker, limits, ports.clock, on_published=catalog.seen)
@@ -53,6 +57,7 @@ class Node:
         self.ready = False
         self.drain_expected = False  # the process was told to stop, and who runs it will call drain()
         self._broker = ports.broker
+        self._control = None if alone else Control(ports.broker, self.feeds, self._disconnect_here)
         self._registry = Registry(limits)
         self._ticker = Ticker(ports.clock)
         self._clock = ports.clock
@@ -73,7 +78,9 @@ class Node:
         """Connect to the broker. Raises BrokerUnavailable."""
         self.feeds.open()
         self.drain_expected = self._registry.draining = False
-        await self._broker.start(self.feeds)
+        await self._broker.start(self._control or self.feeds)
+        if self._control is not None:
+            await self._control.start()
         self._ticker.set(self, self._clock.monotonic() + self.limits.position_check_seconds)
         self.ready = True
         log.info("ready")
@@ -106,14 +113,24 @@ class Node:
         self._registry.add(connection)
         return connection
 
-    def disconnect(self, *, user: str | None, tenant: str | None, session: str | None) -> int:
-        """End a user's connections on this node, or one session's; how many there were."""
+    async def disconnect(self, *, user: str | None, tenant: str | None, session: str | None) -> int:
+        """End a user's connections on every node, or one session's; how many there were on this one.
+
+        Raises BrokerUnavailable where the others could not be told.
+        """
+        whose = Disconnect(node="", user=user, tenant=tenant, session=session)
+        count = self._disconnect_here(whose)
+        if self._control is not None:
+            await self._control.tell_disconnect(user=user, tenant=tenant, session=session)
+        return count
+
+    def _disconnect_here(self, whose: Disconnect) -> int:
         registry = self._registry
-        if session is not None:
-            one = registry.of_session(session)
-            found = [one] if one is not None and registry.belongs_to(one, tenant, user) else []
+        if whose.session is not None:
+            one = registry.of_session(whose.session)
+            found = [one] if one is not None and registry.belongs_to(one, whose.tenant, whose.user) else []
         else:
-            found = [] if user is None else registry.of_user(tenant, user)
+            found = [] if whose.user is None else registry.of_user(whose.tenant, whose.user)
         for connection in found:
             connection.end(CloseCode.UNAUTHORIZED, "disconnected")
         return len(found)

@@ -343,11 +343,11 @@ def test_disconnect_ends_a_user_of_one_tenant() -> None:
     async def test(rig: Rig) -> None:
         here, there = rig.client("ana@t-1"), rig.client("ana@t-2")
         await rig.settle()
-        assert rig.node.disconnect(user="ana", tenant="t-1", session=None) == 1
+        assert await rig.node.disconnect(user="ana", tenant="t-1", session=None) == 1
         assert (here.sink.closed, there.sink.closed) == ((4401, "disconnected"), None)
         session = there.connection.id
-        assert rig.node.disconnect(user=None, tenant="t-1", session=session) == 0, "another tenant's session"
-        assert rig.node.disconnect(user=None, tenant="t-2", session=session) == 1
+        assert await rig.node.disconnect(user=None, tenant="t-1", session=session) == 0, "another tenant's session"
+        assert await rig.node.disconnect(user=None, tenant="t-2", session=session) == 1
 
     on_node(test)
 
