@@ -250,6 +250,25 @@ describe("what a query does when it is followed, and when not", () => {
     expect(at.backend.calls).toBe(0);
   });
 
+  test("a poll that fails is tried again by the next, however often a query retries", async () => {
+    at.client.setDefaultOptions({ queries: { retry: 3, retryDelay: 1_000 } });
+    await settledPage();
+    await at.happens(() => at.world.socket.end(1006));
+    for (let turn = 0; turn < 2; turn++) {
+      await at.happens(() => at.world.pass(5_000));
+      await at.happens(() => at.world.socket.end(1006));
+    }
+    at.backend.failing = true;
+    await at.pass(60_000);
+    expect(at.live.status.refetching).toBe(true);
+    expect(at.backend.calls).toBeGreaterThan(5);
+    expect(at.backend.calls).toBeLessThanOrEqual(10); // the first refetch is tried again too, ever more seldom
+    at.backend.failing = false;
+    at.backend.change({ tell: false });
+    await at.pass(11_000);
+    expect(at.shown.at(-1)).toBe(1);
+  });
+
   test("it polls after thirty seconds without a connection, and stops when it is back", async () => {
     await settledPage();
     await at.happens(() => at.world.socket.end(1006));

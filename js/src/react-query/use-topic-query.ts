@@ -81,6 +81,8 @@ export function useTopicQuery<
     },
     [over, select],
   );
+  const polls = isOn && followed.fallback;
+  const hasData = client.getQueryData(query.queryKey) !== undefined;
   const known = isOn && (followed.live || positionsIn(client, hash) !== undefined);
   const { queryFn } = query;
   return useQuery<TQueryFnData, TError, TData, TQueryKey>({
@@ -90,7 +92,9 @@ export function useTopicQuery<
       ? { queryFn: (context) => runWith(live, hash, queryFn, context) }
       : {}),
     ...(known ? { staleTime: Number.POSITIVE_INFINITY } : {}),
-    ...(isOn && followed.fallback ? { refetchInterval: pollMs } : {}),
+    ...(polls ? { refetchInterval: pollMs } : {}),
+    // The next poll is the next try: a server that is away gets no four requests for each.
+    ...(polls && hasData ? { retry: false } : {}),
   });
 }
 
