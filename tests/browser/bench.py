@@ -27,7 +27,9 @@ def token_of(user: str) -> str:
 def bench_process(pages: Path, folder: Path, **settings: str) -> Server:
     """A bench that serves these pages, not started yet, its log in the folder; settings are environment variables."""
     env = {"BENCH_PAGES": str(pages), **settings}
-    return Server("tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env=env)
+    # The fast transport takes WebSockets before the application sees them, which counts their frames.
+    options = ["--websocket", "asgi"]
+    return Server("tests.browser.apps.bench:app", app_dir=ROOT, log=folder / "bench.log", env=env, options=options)
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,12 @@ class Process:
 class Server(Process):
     """An ASGI application as ``tidings run`` serves it, on a port that it keeps over restarts."""
 
-    def __init__(self, app: str, *, app_dir: Path, log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, app: str, *, app_dir: Path, log: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
         command = [sys.executable, "-m", "tidings.cli.main", "run", app, "--app-dir", str(app_dir)]
-        super().__init__([*command, "--port", str(self.port), "--log-level", "warning"], log=log, env=env)
+        super().__init__([*command, "--port", str(self.port), "--log-level", "warning", *options], log=log, env=env)
 
     @property
     def complaints(self) -> str:
