@@ -23,8 +23,9 @@ class Gate:
         self._limits = limits
         self._waiting: list[Text] = []
         self._frames = TokenBucket(limits.frames_per_second, limits.frames_per_second * 2, now)
-        self._publishes = TokenBucket(limits.publishes_per_second, limits.publishes_per_second * 2, now)
-        self._bad_frames = TokenBucket(limits.bad_frames_per_minute / 60, limits.bad_frames_per_minute, now)
+        # Made when they are first needed, for most connections need neither.
+        self._publishes: TokenBucket | None = None
+        self._bad_frames: TokenBucket | None = None
 
     def read_first(self, text: Text) -> Auth:
         """The frame before any credentials: ``auth``, and small. Raises FrameError, always with a close code."""
@@ -84,11 +85,17 @@ class Gate:
 
     def count_bad(self, fault: PeerError, now: float) -> None:
         """Another bad frame; too many of them are a fuzzer, or a client in a loop: the fault gets a close code."""
+        if self._bad_frames is None:
+            per_minute = self._limits.bad_frames_per_minute
+            self._bad_frames = TokenBucket(per_minute / 60, per_minute, now)
         if fault.close is None and not self._bad_frames.take(now):
             fault.close = CloseCode.TOO_MANY_REQUESTS
 
     def check_publish(self, topic: str, now: float) -> None:
         """Raise PeerError when the client publishes too often."""
+        if self._publishes is None:
+            per_second = self._limits.publishes_per_second
+            self._publishes = TokenBucket(per_second, per_second * 2, now)
         if not self._publishes.take(now):
             raise PeerError(
                 ErrorCode.RATE_LIMITED,

@@ -188,6 +188,8 @@ class Interest:
                     # One page for the frame; the topics beyond it take their turns as the sink drains.
                     later = page and exceeds(page_bytes, self._limits.recovery_page_bytes)
                     effects += self._read_later(subscription) if later else self._advance(subscription, page)
+        if not self._requests:
+            self._requests = {}  # a dict that was in use keeps its table, and this one is empty nearly always
         return effects
 
     def _read_later(self, subscription: Subscription) -> list[Effect]:
