@@ -34,7 +34,7 @@ class Flow:
         self._ends = ends
         self._conditions = conditions
         self._waiting: deque[tuple[float, bytes | End]] = deque()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._next_slice = 0.0
         self._full = False
@@ -56,7 +56,7 @@ class Flow:
         """Lose what is under way and all that will come."""
         self.dead = True
         self._waiting.clear()
-        self._count(-self._waiting_bytes)
+        self._count(-self.waiting_bytes)
 
     def set_open(self, is_open: bool) -> None:
         """Whether the receiver takes more."""
@@ -95,8 +95,8 @@ class Flow:
             self._ends.pass_on(item)
 
     def _count(self, more_bytes: int) -> None:
-        self._waiting_bytes += more_bytes
-        full = self._waiting_bytes >= WAITING_BYTES_MAX
+        self.waiting_bytes += more_bytes
+        full = self.waiting_bytes >= WAITING_BYTES_MAX
         if full != self._full:
             self._full = full
             self._ends.hold_back(full)

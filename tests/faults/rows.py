@@ -154,7 +154,7 @@ NOT_YET = {
     "F34": "tabs do not share a connection yet; the seventh stream waits, and its client falls to polls",
     "F35": "no server of ours speaks HTTP/2 by itself; all that come back at once is F41",
     "F40": "there is no released version yet",
-    "F46": "a permission is withdrawn by a new token, or when a poll asks again; an order to withdraw does not exist yet",
+    "F46": "a permission is withdrawn by a new token, or when a poll asks again; there is no order to withdraw",
     "F48": "tabs do not share a connection yet; each has positions of its own",
     "F68": "no replica can be made in these tests yet; the check is in outbox/ledger.py",
     "F69": "its outcome, marked or not, is that of F61; a cut at that moment is not made yet",
