@@ -140,7 +140,8 @@ def _print(report: Report) -> None:
     for name, value in _rows(report):
         table.add_row(Text(name, "bold"), value)
     console.print(table)
-    _print_histogram(console, report.latency_ms)
+    if console.is_terminal:
+        _print_histogram(console, report.latency_ms)
     for words, count in list(report.errors.items())[:_ERRORS_SHOWN]:
         console.print(Text(f"{count:,} times: {escaped(words)}"))
     if report.told:
@@ -180,4 +181,4 @@ def _print_histogram(console: Console, times: Times) -> None:
     most = max((count for _, count in times.histogram), default=0)
     for bound, count in times.histogram:
         bar = "█" * round(count / most * _BAR_CELLS) or ("▏" if count else "")
-        console.print(f"  below {bound:>9.3f} ms  {bar} {count:,}")
+        console.print(f"  below {bound:>7g} ms  {bar} {count:,}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 
 _STEPS_LOG2 = 6  # 64 steps from a power of two to the next
 _STEPS = 1 << _STEPS_LOG2
+_BOUNDS_NS = [digit * 10**power for power in range(19) for digit in (1, 2, 5)]  # beyond the age of any clock here
 
 
 class Histogram:
@@ -31,14 +33,17 @@ class Histogram:
                 return _floor(bucket)
         return self.maximum_ns
 
-    def octaves(self) -> list[tuple[int, int]]:
-        """How many values lie below each power of two and not below the one before; without empty ends."""
+    def steps(self) -> list[tuple[int, int]]:
+        """How many values lie below each bound of the series 1, 2, 5, 10 ns and so on, and not below the one before.
+
+        Empty ends are left out. A value within 1.6 % above a bound may be counted below it.
+        """
         counts: Counter[int] = Counter()
         for bucket, count in self._counts.items():
-            counts[max(_floor(bucket), 1).bit_length()] += count
+            counts[bisect_right(_BOUNDS_NS, _floor(bucket))] += count
         if not counts:
             return []
-        return [(1 << power, counts[power]) for power in range(min(counts), max(counts) + 1)]
+        return [(_BOUNDS_NS[number], counts[number]) for number in range(min(counts), max(counts) + 1)]
 
 
 def _bucket(value: int) -> int:

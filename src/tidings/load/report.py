@@ -12,7 +12,7 @@ BUSY_SHARE = 0.9  # of a core: above it the load itself is what is measured
 
 
 class Times(msgspec.Struct, frozen=True):
-    """Percentiles in milliseconds, and the counts between powers of two: ``[upper bound in ms, count]``."""
+    """Percentiles in milliseconds, and the counts below 1, 2, 5, 10 ms and so on: ``[bound in ms, count]``."""
 
     p50: float
     p90: float
@@ -25,8 +25,8 @@ class Times(msgspec.Struct, frozen=True):
     def of(cls, histogram: Histogram) -> Times:
         """Read them off."""
         p50, p90, p99, p999 = (round(histogram.at(share) / 1e6, 3) for share in (0.5, 0.9, 0.99, 0.999))
-        octaves = [(round(bound / 1e6, 6), count) for bound, count in histogram.octaves()]
-        return cls(p50, p90, p99, p999, round(histogram.maximum_ns / 1e6, 3), octaves)
+        steps = [(bound / 1e6, count) for bound, count in histogram.steps()]
+        return cls(p50, p90, p99, p999, round(histogram.maximum_ns / 1e6, 3), steps)
 
 
 class Connections(msgspec.Struct, frozen=True):
