@@ -92,7 +92,8 @@ class Settings(BaseSettings):
         default=10,
         ge=0,
         le=3_600,
-        description="`tidings serve` and `run`: the window over which clients are sent away on SIGTERM; 0 closes at once.",
+        description="`tidings serve` and `run`: the window over which clients are sent away on SIGTERM; "
+        "0 closes at once.",
     )
     log_format: Literal["text", "json"] = Field(
         default="text", description="One line of `key=value`, or one JSON object."
