@@ -65,7 +65,7 @@ async def behind_nginx(port: int, folder: Path, options: str = "") -> AsyncItera
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        await _accepts(own_port, process, folder)
+        await accepts(own_port, process, folder)
         yield f"http://127.0.0.1:{own_port}"
     finally:
         if process.returncode is None:
@@ -73,7 +73,8 @@ async def behind_nginx(port: int, folder: Path, options: str = "") -> AsyncItera
         await process.wait()
 
 
-async def _accepts(port: int, process: asyncio.subprocess.Process, folder: Path) -> None:
+async def accepts(port: int, process: asyncio.subprocess.Process, folder: Path) -> None:
+    """Return when nginx listens on the port. Raises AssertionError with its log where it has ended."""
     async with asyncio.timeout(START_SECONDS_MAX):
         while True:
             assert process.returncode is None, (folder / "error.log").read_text()
