@@ -120,8 +120,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def _accept(self, path: FastPath, request: UpgradeRequest, key: bytes) -> None:
         scope = self._scope(request)
         decision = path.decide(scope)
-        self._transport.write(accept_answer(key, self._server_state.default_headers))
         link = path.link(self._transport, self._connections)
+        link.answer(accept_answer(key, self._server_state.default_headers))
         self._succeeded_by(link)
         if _uvicorn_log.isEnabledFor(logging.INFO):
             # As uvicorn does; `mount` has seen to it that a token in the query is not written out.

@@ -63,8 +63,14 @@ class FastLink(asyncio.Protocol):
         # Paused means, exactly: the kernel did not take everything.
         transport.set_write_buffer_limits(high=1, low=0)
 
+    def answer(self, head: bytes) -> None:
+        """Send the handshake's answer; what the session says within the next turn leaves in the same write."""
+        self._pending = Joined(None, head)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self.flush)
+
     def open(self, decision: Decision) -> None:
-        """The handshake's answer is out: let the session begin, or tell why not."""
+        """Let the session begin, or tell why not."""
         if decision.fault is not None:
             self._connection.refuse(decision.fault)
             return

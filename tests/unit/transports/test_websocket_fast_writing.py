@@ -38,6 +38,19 @@ async def test_what_one_turn_has_leaves_in_one_write_and_is_joined_once_for_all(
     assert [len(transport.writes) for _, transport, _ in links] == [1] * 5
 
 
+async def test_the_first_word_leaves_with_the_answer_to_the_handshake(rig: Rig) -> None:
+    link, transport, _ = rig.link()
+    link.answer(b"HTTP/1.1 101\r\n\r\n")
+    asyncio.get_running_loop().call_soon(link.send, b'{"type":"welcome"}')
+    await turn()
+    await turn()
+    assert transport.writes == [b"HTTP/1.1 101\r\n\r\n" + text_frame(b'{"type":"welcome"}')]
+    link.answer(b"HTTP/1.1 101\r\n\r\n")
+    await turn()
+    await turn()
+    assert len(transport.writes) == 2, "nor does it wait for a word that does not come"
+
+
 async def test_a_single_event_is_never_copied(rig: Rig) -> None:
     links = [rig.link() for _ in range(3)]
     framed = event()
