@@ -17,7 +17,7 @@ const ENTRIES = [
     all: true,
   },
   { name: "react", code: 'export * from "./src/react/index.ts"', budget: 15.75 * KB },
-  { name: "react-query", code: 'export * from "./src/react-query/index.ts"', budget: 17.25 * KB },
+  { name: "react-query", code: 'export * from "./src/react-query/index.ts"', budget: 20.75 * KB },
 ];
 
 let failed = false;

@@ -2,7 +2,7 @@
 import { focusManager, notifyManager } from "@tanstack/react-query";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { REFETCH, useTopicMutation, useTopicQuery } from "../src/react-query/index.js";
-import { layersOf } from "../src/react-query/layers.js";
+import { registryFor } from "../src/react-query/library.js";
 import { KEY, payloadOf, type Stage, stage, TOPIC } from "./query-stage.js";
 
 (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
@@ -37,7 +37,7 @@ async function settledPage(page = <Page />): Promise<void> {
 }
 
 test("a layer that goes is told together with the change of the cache that takes its place", async () => {
-  const layers = layersOf(at.client, "[]");
+  const layers = registryFor(at.client).layers("[]");
   layers.add({ traceId: "t", change: (data) => data, settledAt: null });
   await at.pass(10);
   let told = 0;

@@ -2,7 +2,6 @@
 /** `useMutation` whose change is seen at once, and undone if it is refused. */
 
 import {
-  hashKey,
   type QueryClient,
   type QueryKey,
   type UseMutationOptions,
@@ -11,30 +10,22 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { useRef } from "react";
-import type { Live, Mutation } from "../core/types.js";
 import { useLatest } from "../react/latest.js";
 import { useTidings } from "../react/provider.js";
-import { refetchAfter } from "./coalesce.js";
-import { type Layer, layersOf, tick } from "./layers.js";
-import { followerOf } from "./registry.js";
-
-/** How long a change that succeeded waits for its own event before the query is fetched instead. */
-const ECHO_MS = 1_000;
+import { Change, type ChangeOptions, type Target } from "../sync/change.js";
+import type { ChangeTools } from "../sync/tools.js";
+import { queryHost } from "../tanstack/host.js";
+import { hashOf, LIBRARY, registryFor } from "./library.js";
 
 /** What a mutation needs to be known again: use `fetch`, or send `headers` yourself. */
-export interface MutationTools {
-  readonly traceId: string;
-  readonly headers: { readonly traceparent: string };
-  readonly fetch: typeof fetch;
-}
+export type MutationTools = ChangeTools;
 
 export interface TopicMutationOptions<TData, TError, TVariables, TOnMutate, TCached>
-  extends Omit<UseMutationOptions<TData, TError, TVariables, TOnMutate>, "mutationFn"> {
+  extends Omit<UseMutationOptions<TData, TError, TVariables, TOnMutate>, "mutationFn">,
+    Omit<ChangeOptions<TData, TVariables, TCached>, "send"> {
   mutationFn: (variables: TVariables, tools: MutationTools) => Promise<TData>;
   /** The query whose data changes (it is read with `useTopicQuery`). */
   queryKey: QueryKey;
-  /** The data as it will be. Called again whenever the data below it changes, so it must not keep a result. */
-  optimistic?: (data: TCached, variables: TVariables) => TCached;
 }
 
 /**
@@ -50,26 +41,19 @@ export function useTopicMutation<
 >(
   options: TopicMutationOptions<TData, TError, TVariables, TOnMutate, TCached>,
 ): UseMutationResult<TData, TError, TVariables, TOnMutate> {
-  const { mutationFn, queryKey, optimistic, onMutate, onError, ...rest } = options;
+  const { mutationFn, queryKey, optimistic, revisionOf, onConflict, onMutate, onError, ...rest } =
+    options;
   const client = useQueryClient();
   const live = useTidings();
-  const latest = useLatest({ mutationFn, queryKey, optimistic });
-  const underWay = useRef(new Map<unknown, Laid>()).current;
+  const latest = useLatest({ send: mutationFn, queryKey, optimistic, revisionOf, onConflict });
+  const underWay = useRef(new Map<unknown, Change<TData, TVariables, TCached>>()).current;
 
   /** Once for a mutation, however often it is tried: between two tries its change stays on the screen. */
-  const lay = (key: unknown, variables: TVariables): Laid => {
-    const { queryKey: of, optimistic: change } = latest.current;
-    const trace = live.mutation();
-    const layer: Layer = {
-      traceId: trace.traceId,
-      change: (data) =>
-        data === undefined || change === undefined ? data : change(data as TCached, variables),
-      settledAt: null,
-    };
-    const laid = { trace, layer, queryKey: of, hash: hashOf(client, of) };
-    underWay.set(key, laid);
-    layersOf(client, laid.hash).add(layer);
-    return laid;
+  const lay = (key: unknown, variables: TVariables): Change<TData, TVariables, TCached> => {
+    const target = queryTarget(client, latest.current.queryKey);
+    const change = new Change(live, target, variables, () => latest.current);
+    underWay.set(key, change);
+    return change;
   };
 
   return useMutation<TData, TError, TVariables, TOnMutate>({
@@ -84,65 +68,34 @@ export function useTopicMutation<
     mutationFn: async (variables: TVariables, ...more: unknown[]) => {
       const key = keyOf(variables, more);
       // One that was kept over a reload comes without its `onMutate`.
-      const laid = underWay.get(key) ?? lay(key, variables);
-      const result = await latest.current.mutationFn(variables, toolsOf(live, laid.trace));
+      const change = underWay.get(key) ?? lay(key, variables);
+      const { result } = await change.send();
       underWay.delete(key);
-      settle(client, laid);
       return result;
     },
     onError: (error, variables, result, ...more) => {
       const key = keyOf(variables, more);
-      const laid = underWay.get(key);
+      underWay.get(key)?.undo();
       underWay.delete(key);
-      if (laid !== undefined) layersOf(client, laid.hash).remove((one) => one === laid.layer);
       return onError?.(error, variables, result, ...more);
     },
   });
 }
 
-/** A change of this page that has no answer yet. */
-interface Laid {
-  readonly trace: Mutation;
-  readonly layer: Layer;
-  readonly queryKey: QueryKey;
-  readonly hash: string;
+/** A query as what changes are laid over. */
+export function queryTarget(client: QueryClient, queryKey: QueryKey): Target {
+  const hash = hashOf(client, queryKey);
+  const registry = registryFor(client);
+  const host = queryHost(client, LIBRARY, queryKey, hash);
+  return {
+    layers: registry.layers(hash),
+    follower: () => registry.follower(hash),
+    read: host.read,
+    refetch: host.refetch,
+  };
 }
 
 /** What tells one mutation from another: the context that TanStack Query hands to its functions, where it does. */
 function keyOf(variables: unknown, more: readonly unknown[]): unknown {
   return more[0] ?? variables;
-}
-
-function toolsOf(live: Live, trace: Mutation): MutationTools {
-  const { traceparent } = trace.headers;
-  return {
-    ...trace,
-    fetch(input, init) {
-      const own = typeof input === "object" && "headers" in input ? input.headers : undefined;
-      const headers = new Headers(init?.headers ?? own);
-      headers.set("traceparent", traceparent);
-      return live.fetch(input, { ...init, headers });
-    },
-  };
-}
-
-/** The request has succeeded. Its event ends the layer; where none comes, a fetch does. */
-function settle(client: QueryClient, { layer, queryKey, hash }: Laid): void {
-  layer.settledAt ??= tick();
-  const layers = layersOf(client, hash);
-  const isOpen = (): boolean => layers.get().includes(layer);
-  if (!isOpen()) return; // its event came before the response
-  const refetch = (): void => {
-    if (!isOpen()) return;
-    const follower = followerOf(client, hash);
-    const end = (): void => layers.remove((one) => one === layer);
-    if (follower !== undefined) follower.refetch(true);
-    else refetchAfter(client, queryKey, hash).then(end, end);
-  };
-  if (followerOf(client, hash)?.liveness.state.live === true) setTimeout(refetch, ECHO_MS);
-  else refetch();
-}
-
-function hashOf(client: QueryClient, queryKey: QueryKey): string {
-  return client.getQueryCache().find({ queryKey, exact: true })?.queryHash ?? hashKey(queryKey);
 }

@@ -3,7 +3,6 @@
 
 import {
   hashKey,
-  type QueryFunction,
   type QueryFunctionContext,
   type QueryKey,
   skipToken,
@@ -13,37 +12,35 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
-import { isSlowNetwork } from "../core/environment.js";
-import type { TidingsEvent } from "../core/event.js";
-import type { Live } from "../core/types.js";
 import { useLatest } from "../react/latest.js";
 import { useTidings } from "../react/provider.js";
-import { SPREAD_MS } from "./coalesce.js";
-import type { Apply, REFETCH } from "./follower.js";
-import { layersOf, withLayers } from "./layers.js";
-import { type FollowState, WAITING } from "./liveness.js";
-import { positionsIn } from "./positions.js";
-import { followerOf, holdFollower } from "./registry.js";
+import { SPREAD_MS } from "../sync/coalesce.js";
+import { Follower } from "../sync/follower.js";
+import { withLayers } from "../sync/layers.js";
+import { type FollowState, WAITING } from "../sync/liveness.js";
+import { type Apply, rulesOf, type Sync } from "../sync/rules.js";
+import { type Topics, topicsOf } from "../sync/topics.js";
+import { fetchFollowed } from "../tanstack/fetching.js";
+import { positionsIn, queryHost } from "../tanstack/host.js";
+import { LIBRARY, registryFor } from "./library.js";
 
-const POLL_MS = 10_000;
-const POLL_SLOW_MS = 30_000;
-const pollMs = (): number => (isSlowNetwork() ? POLL_SLOW_MS : POLL_MS);
-
-export interface TopicQueryOptions<TQueryFnData, TError, TData, TQueryKey extends QueryKey>
-  extends UseQueryOptions<TQueryFnData, TError, TData, TQueryKey> {
+/** How a query's data follows topics. */
+export interface FollowOptions<TQueryFnData> {
   /** What the data follows; a function of the data where only that knows; null: nothing. */
-  topics:
-    | string
-    | readonly string[]
-    | null
-    | ((data: TQueryFnData | undefined) => string | readonly string[] | null);
-  /** The data after an event; REFETCH where the event does not say enough. Without it each event refetches. */
-  apply?: (data: TQueryFnData, event: TidingsEvent) => TQueryFnData | typeof REFETCH;
+  topics: Topics<TQueryFnData>;
+  /** What events do to the data; without it, and without `apply`, each refetches. */
+  sync?: Sync<TQueryFnData>;
+  /** The short form: the data after an event; REFETCH where the event does not say enough. */
+  apply?: Apply<TQueryFnData>;
   /** A refetch for an event waits a random part of this (400), so that all screens do not ask at once. */
   spreadMs?: number;
   /** False: an ordinary query, which costs no subscription. */
   live?: boolean;
 }
+
+export interface TopicQueryOptions<TQueryFnData, TError, TData, TQueryKey extends QueryKey>
+  extends UseQueryOptions<TQueryFnData, TError, TData, TQueryKey>,
+    FollowOptions<TQueryFnData> {}
 
 /**
  * A query that is kept in step with its topics: no event is lost, none is applied twice, an older response does
@@ -58,20 +55,29 @@ export function useTopicQuery<
 >(
   options: TopicQueryOptions<TQueryFnData, TError, TData, TQueryKey>,
 ): UseQueryResult<TData, TError> {
-  const { topics, apply, spreadMs = SPREAD_MS, live: wanted = true, ...query } = options;
+  const {
+    topics,
+    sync,
+    apply,
+    spreadMs = SPREAD_MS,
+    live: wanted = true,
+    queryFn,
+    ...query
+  } = options;
   const client = useQueryClient();
   const live = useTidings();
+  const registry = registryFor(client);
   const hash = (query.queryKeyHashFn ?? hashKey)(query.queryKey);
-  const names = namesOf(topics, client.getQueryData<TQueryFnData>(query.queryKey));
-  const isOn = wanted && names.length > 0 && isEnabled(query, client.getQueryCache().get(hash));
+  const names = topicsOf(topics, client.getQueryData<TQueryFnData>(query.queryKey));
+  const isOn = wanted && names.length > 0 && isEnabled(options, client.getQueryCache().get(hash));
   const followed = useFollowing({
     hash,
     queryKey: query.queryKey,
     topics: isOn ? names : [],
-    apply: apply as Apply | undefined,
+    rules: { sync, apply },
     spreadMs,
   });
-  const layers = layersOf(client, hash);
+  const layers = registry.layers(hash);
   const over = useSyncExternalStore(layers.subscribe, layers.get, layers.get);
   const { select } = query;
   const layered = useCallback(
@@ -84,15 +90,17 @@ export function useTopicQuery<
   const polls = isOn && followed.fallback;
   const hasData = client.getQueryData(query.queryKey) !== undefined;
   const known = isOn && (followed.live || positionsIn(client, hash) !== undefined);
-  const { queryFn } = query;
   return useQuery<TQueryFnData, TError, TData, TQueryKey>({
     ...query,
     ...(over.length > 0 ? { select: layered } : {}),
+    ...(queryFn === undefined ? {} : { queryFn }),
     ...(typeof queryFn === "function"
-      ? { queryFn: (context) => runWith(live, hash, queryFn, context) }
+      ? {
+          queryFn: (context: QueryFunctionContext<TQueryKey>) =>
+            fetchFollowed({ live, client, registry, hash }, queryFn, context),
+        }
       : {}),
     ...(known ? { staleTime: Number.POSITIVE_INFINITY } : {}),
-    ...(polls ? { refetchInterval: pollMs } : {}),
     // The next poll is the next try: a server that is away gets no four requests for each.
     ...(polls && hasData ? { retry: false } : {}),
   });
@@ -102,76 +110,43 @@ interface Following {
   hash: string;
   queryKey: QueryKey;
   topics: readonly string[];
-  apply: Apply | undefined;
+  rules: { sync: unknown; apply: unknown };
   spreadMs: number;
 }
 
 /** Hold the query's follower while there are topics. Its effect stands before that of `useQuery`, which fetches. */
-function useFollowing({ hash, queryKey, topics, apply, spreadMs }: Following): FollowState {
+function useFollowing({ hash, queryKey, topics, rules, spreadMs }: Following): FollowState {
   const client = useQueryClient();
   const live = useTidings();
-  const latest = useLatest({ apply, queryKey, spreadMs });
+  const registry = registryFor(client);
+  const latest = useLatest({ rules, queryKey, spreadMs });
   const [state, setState] = useState<FollowState>(WAITING);
-  const key = JSON.stringify([...new Set(topics)].sort());
+  const key = JSON.stringify(topics);
   const isOn = topics.length > 0;
   useEffect(() => {
     if (!isOn) return;
-    const { follower, release } = holdFollower({
-      client,
-      live,
-      hash,
-      queryKey: latest.current.queryKey,
-      spreadMs: latest.current.spreadMs,
-      apply: () => latest.current.apply,
+    const { follower, release } = registry.hold(hash, () => {
+      const { queryKey: of, spreadMs: spread } = latest.current;
+      return new Follower({
+        live,
+        host: queryHost(client, LIBRARY, of, hash),
+        layers: registry.layers(hash),
+        rules: () => rulesOf(latest.current.rules.sync, latest.current.rules.apply),
+        spreadMs: spread,
+      });
     });
     const unlisten = follower.liveness.listen(setState);
     return () => {
       unlisten();
       release();
     };
-  }, [client, live, hash, isOn, latest]);
+  }, [client, live, registry, hash, isOn, latest]);
   useEffect(() => {
-    const follower = isOn ? followerOf(client, hash) : undefined;
+    const follower = isOn ? registry.follower(hash) : undefined;
     follower?.follow(JSON.parse(key) as string[]);
     setState(follower?.liveness.state ?? WAITING);
-  }, [client, hash, isOn, key]);
+  }, [registry, hash, isOn, key]);
   return state;
-}
-
-/** Run the application's function, and lay over its response what it does not hold yet. */
-async function runWith<TQueryFnData, TQueryKey extends QueryKey>(
-  live: Live,
-  hash: string,
-  queryFn: QueryFunction<TQueryFnData, TQueryKey>,
-  context: QueryFunctionContext<TQueryKey>,
-): Promise<TQueryFnData> {
-  const { client } = context;
-  const before = followerOf(client, hash);
-  const run = before?.begin() ?? null;
-  // Reading `signal` makes a query abort when it is left; so it is read only if the application reads it.
-  let signal: AbortSignal | null = null;
-  const watched = Object.defineProperty({ ...withoutSignal(context) }, "signal", {
-    enumerable: true,
-    get: () => (signal ??= context.signal),
-  }) as QueryFunctionContext<TQueryKey>;
-  const data = await queryFn(watched);
-  const after = followerOf(client, hash);
-  const cursors = signal === null ? null : live.cursorsOf(signal);
-  if (after === undefined) return data;
-  return after.respond(after === before ? run : null, data, cursors) as TQueryFnData;
-}
-
-function withoutSignal<C extends object>(context: C): Partial<C> {
-  const names = Object.keys(context).filter((name) => name !== "signal") as (keyof C)[];
-  return Object.fromEntries(names.map((name) => [name, context[name]])) as Partial<C>;
-}
-
-function namesOf<T>(
-  topics: TopicQueryOptions<T, unknown, unknown, QueryKey>["topics"],
-  data: T | undefined,
-): readonly string[] {
-  const given = typeof topics === "function" ? topics(data) : topics;
-  return typeof given === "string" ? [given] : (given ?? []);
 }
 
 function isEnabled(query: { enabled?: unknown; queryFn?: unknown }, known: unknown): boolean {

@@ -1,4 +1,4 @@
-/** Whether a query is followed at this moment, and since when not: then the page polls. */
+/** Whether data is followed at this moment, and since when not: then the page polls. */
 
 import type { Status } from "../core/types.js";
 

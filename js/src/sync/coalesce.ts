@@ -6,7 +6,7 @@
  * the screen still moves once per gap.
  */
 
-import { focusManager, hashKey, type QueryClient, type QueryKey } from "@tanstack/react-query";
+import { type Attention, PAGE_ATTENTION } from "./host.js";
 
 export interface CoalesceOptions {
   /** The least time between the starts of two fetches, in milliseconds. */
@@ -30,12 +30,18 @@ export class Coalescer {
   #running = false;
   #again = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  #waitForFocus: (() => void) | null = null;
+  readonly #attention: Attention;
+  #waitForEyes: (() => void) | null = null;
   #stopped = false;
   #failures = 0;
 
-  constructor(fetch: () => Promise<boolean>, options: CoalesceOptions = {}) {
+  constructor(
+    fetch: () => Promise<boolean>,
+    options: CoalesceOptions = {},
+    attention: Attention = PAGE_ATTENTION,
+  ) {
     this.#fetch = fetch;
+    this.#attention = attention;
     this.#gapMs = options.gapMs ?? GAP_MS;
     this.#spreadMs = options.spreadMs ?? 0;
   }
@@ -67,10 +73,10 @@ export class Coalescer {
 
   #start(): void {
     this.#timer = null;
-    if (!focusManager.isFocused()) {
+    if (!this.#attention.isActive()) {
       // Nobody looks: once, when somebody does.
-      this.#waitForFocus ??= focusManager.subscribe((focused) => {
-        if (focused) this.#schedule(0);
+      this.#waitForEyes ??= this.#attention.onActive((active) => {
+        if (active) this.#schedule(0);
       });
       return;
     }
@@ -93,33 +99,7 @@ export class Coalescer {
   #clear(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#waitForFocus?.();
-    this.#waitForFocus = null;
+    this.#waitForEyes?.();
+    this.#waitForEyes = null;
   }
-}
-
-/** Refetch a query, but only after the fetch that may be running: it may have read before the change. */
-export async function refetchAfter(
-  client: QueryClient,
-  queryKey: QueryKey,
-  hash: string,
-): Promise<boolean> {
-  const cache = client.getQueryCache();
-  const running = cache.get(hash);
-  if (running?.state.fetchStatus === "fetching") await running.promise?.catch(() => {});
-  await client.refetchQueries({ queryKey, exact: true }, { cancelRefetch: false });
-  return cache.get(hash)?.state.status !== "error";
-}
-
-/**
- * A function to call for each event: it refetches the query as the rules above have it. Make it once (in a
- * module, a ref or a memo) per query.
- */
-export function coalescedRefetch(
-  client: QueryClient,
-  queryKey: QueryKey,
-  options: CoalesceOptions = {},
-): () => void {
-  const coalescer = new Coalescer(() => refetchAfter(client, queryKey, hashKey(queryKey)), options);
-  return () => coalescer.request();
 }
