@@ -8,10 +8,13 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import pytest
 from websockets.asyncio.client import connect
 
 import tidings as package
@@ -68,14 +71,29 @@ async def test_token_and_publish(server: Any) -> None:
         assert event["data"]["payload"] is None
 
 
-def test_publish_tells_what_the_server_refused(server: Any) -> None:
+@pytest.fixture
+def something_else() -> Iterator[str]:
+    """A web server that is none of ours."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        thread = Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{other.server_port}"
+        other.shutdown()
+        thread.join()
+
+
+def test_publish_tells_what_the_server_refused(server: Any, something_else: str) -> None:
     done = tidings("publish", "nocolon", "ADDED", "g-1", "--url", server.url, "--api-key", server.api_key)
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("error: bad_topic: ") and done.stderr.count("\n") == 1
     done = tidings("publish", "a:1", "ADDED", "g-1", "--url", server.url, "--api-key", "wrong", "--json")
     assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == "unauthorized"
     done = tidings("publish", "a:1", "ADDED", "g-1", "--url", f"{server.url}/else", "--api-key", "k")
-    assert done.returncode == 1 and done.stderr == "error: HTTP status 404: is this the address of a Tidings server?\n"
+    assert done.returncode == 1 and done.stderr.startswith(
+        "error: bad_frame: There is nothing at /realtime/else/publish"
+    )
+    done = tidings("publish", "a:1", "ADDED", "g-1", "--url", f"{something_else}/x", "--api-key", "k")
+    assert done.returncode == 1 and done.stderr == "error: HTTP status 501: is this the address of a Tidings server?\n"
 
 
 async def test_run(command: Callable[..., Any], tmp_path: Path) -> None:
