@@ -24,6 +24,7 @@ from tidings.cli.workers import USAGE_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.observe.logs import redact_uvicorn
 from tidings.settings import Settings
+from tidings.transports.guarded_http import GuardedHttpProtocol
 
 _STARTED = "Uvicorn running on"
 _LISTS = ("reload_dirs", "reload_includes", "reload_excludes")  # uvicorn wants None where its command has ()
@@ -64,10 +65,12 @@ def run(
 
 
 def _configuration(parsed: Mapping[str, Any], settings: Settings) -> uvicorn.Config:
-    """What uvicorn's own command makes of its options; who names ``--ws`` gets that."""
+    """What uvicorn's own command makes of its options; who names ``--ws`` or ``--http`` gets that."""
     options = dict(parsed)
     if options["ws"] == "auto":
         options["ws"] = websocket_class(settings)
+    if options["http"] == "auto":
+        options["http"] = GuardedHttpProtocol
     sys.path.insert(0, options.pop("app_dir"))
     options["headers"] = [header.split(":", 1) for header in options["headers"]]
     options["log_config"] = LOGGING_CONFIG if options["log_config"] is None else options["log_config"]

@@ -26,6 +26,7 @@ from tidings.observe.logs import configure_logging
 from tidings.ports import Source
 from tidings.server import Tidings
 from tidings.settings import ENVIRONMENT_PREFIX, Settings
+from tidings.transports.guarded_http import GuardedHttpProtocol
 from tidings.transports.websocket_fast import WebSocketProtocol
 
 _log = logging.getLogger("tidings.serve")
@@ -122,6 +123,7 @@ class Service:
         config = uvicorn.Config(
             app,
             **websocket_options(self.settings.limits),
+            http=GuardedHttpProtocol,
             ws=websocket_class(self.settings),
             lifespan="on",
             log_config=None,
