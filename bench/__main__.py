@@ -13,12 +13,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import build, machine, page, plot, tables
+from bench import build, machine, page, plot, quiet, tables
 from bench.peers import tokens
 from bench.peers.catalog import PEERS, Peer
 from bench.processes import Failed
 from bench.results import Results
-from bench.sessions import FULL, SESSIONS, SHORT, WARM_UP_CONNECTIONS, Bench, Session, Size
+from bench.sessions import FULL, SESSIONS, SHORT, WARM_UP_CONNECTIONS, Bench, Figures, Session, Size
 
 RESULTS = build.BUILD / "results"
 _TOKENS_SECONDS = 7_200  # they are good for longer than a run takes
@@ -89,14 +89,29 @@ def _measure(
 
 
 def _one(session: Session, peer: Peer, size: Size, results: Results) -> str:
+    """Measure; again where the machine was busy with other work, and then the calmest counts."""
     folder = build.BUILD / "run" / peer.name
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        results.add(peer.name, session.measure(Bench(peer, size, folder, *_tokens(size))))
-    except Failed as error:
-        results.failed.append(f"{session.name}, {peer.name}: {error}")
-        return f"failed: {error}"
-    return "measured"
+    best: tuple[float, Figures] | None = None
+    fault = ""
+    for _ in range(1 + size.repeats):
+        quiet.wait(size.calm_seconds)
+        try:
+            with quiet.Watch() as watch:
+                figures = session.measure(Bench(peer, size, folder, *_tokens(size)))
+        except Failed as error:
+            fault = f"failed: {error}"
+            continue
+        if best is None or watch.foreign_share < best[0]:
+            best = watch.foreign_share, figures
+        if watch.foreign_share <= quiet.QUIET_SHARE:
+            break
+    if best is None:
+        results.failed.append(f"{session.name}, {peer.name}: {fault}")
+        return fault
+    share, figures = best
+    results.add(peer.name, figures | {f"foreign_share_{session.name}": share})
+    return f"measured, other work {share:.0%} of a core"
 
 
 def _tokens(size: Size) -> tuple[Path, Path]:
@@ -127,6 +142,8 @@ def _size(options: argparse.Namespace) -> Size:
     size = FULL if options.full else SHORT
     if options.rounds:
         size = dataclasses.replace(size, rounds=options.rounds, crowd_rounds=min(options.rounds, size.crowd_rounds))
+    if options.repeats is not None:
+        size = dataclasses.replace(size, repeats=options.repeats)
     if options.crowd:
         size = dataclasses.replace(size, crowd=options.crowd)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -143,6 +160,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="10,000 connections and 5 rounds: about an hour")
     parser.add_argument("--rounds", type=int, help="so many, instead of 3 (with --full 5)")
     parser.add_argument("--crowd", type=int, help="so many connections, instead of 2,000 (with --full 10,000)")
+    parser.add_argument("--repeats", type=int, help="how often one is repeated at most where the machine was busy")
     parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in PEERS], help="these alone")
     parser.add_argument("--sessions", nargs="+", choices=[one.name for one in SESSIONS], help="these alone")
     parser.add_argument("--page", type=Path, metavar="RESULTS.JSON", help="measure nothing: write docs/benchmarks.md")

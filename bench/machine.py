@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,14 +16,13 @@ from bench import build
 
 
 def facts() -> dict[str, Any]:
-    """The machine: processor, cores, kernel, memory, and how busy it is already."""
+    """The machine: processor, cores, kernel, memory."""
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "memory_gib": round(int(memory.split()[1]) / 2**20, 1),
-        "load_average_before": round(os.getloadavg()[0], 2),
         "pinned": shutil.which("taskset") is not None,
     }
 
@@ -47,8 +47,14 @@ def versions() -> dict[str, str]:
     for command, flag in (("node", "--version"), ("go", "version"), ("cc", "--version")):
         if shutil.which(command):
             said = subprocess.run([command, flag], capture_output=True, text=True).stdout.splitlines()
-            found[command] = said[0].strip() if said else "unknown"
+            found[command] = _last_number(said[0]) if said else "unknown"
     return found
+
+
+def _last_number(line: str) -> str:
+    """The version out of what a command says of itself: ``go version go1.26.8 linux/amd64``."""
+    numbers = re.findall(r"\d+\.\d+(?:\.\d+)?", line)
+    return numbers[-1] if numbers else line.strip()
 
 
 def _processor() -> str:

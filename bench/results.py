@@ -53,6 +53,17 @@ class Results:
         """Which of Tidings' rows the others are held against: the fast one where it ran."""
         return next((name for name in ("tidings", "tidings-asgi") if self.rounds.get(name)), None)
 
+    def foreign_share(self) -> float:
+        """How much of a core other work took while this was measured: the middle of all measurements."""
+        shares = [
+            share
+            for figures in self.rounds.values()
+            for name, values in figures.items()
+            if name.startswith("foreign_share_")
+            for share in values
+        ]
+        return statistics.median(shares) if shares else 0.0
+
     def save(self, path: Path) -> None:
         """Write all of it as JSON."""
         value = {

@@ -29,6 +29,8 @@ class Size:
     :ivar rounds: of the fan-out; the others run ``crowd_rounds`` times.
     :ivar subscribers: of one topic.
     :ivar crowd: connections where there are many.
+    :ivar repeats: of one measurement at most, where the machine was busy with other work.
+    :ivar calm_seconds: how long each waits at most until nothing else runs.
     :ivar long: whether what takes a minute is measured too.
     """
 
@@ -37,6 +39,8 @@ class Size:
     seconds: float
     subscribers: int
     crowd: int
+    repeats: int
+    calm_seconds: float
     long: bool = False
 
     @property
@@ -45,8 +49,10 @@ class Size:
         return max(self.crowd // 100, 1)
 
 
-SHORT = Size(rounds=3, crowd_rounds=1, seconds=0.7, subscribers=1_000, crowd=2_000)
-FULL = Size(rounds=5, crowd_rounds=5, seconds=2.0, subscribers=1_000, crowd=10_000, long=True)
+SHORT = Size(rounds=3, crowd_rounds=1, seconds=0.7, subscribers=1_000, crowd=2_000, repeats=1, calm_seconds=3.0)
+FULL = Size(
+    rounds=5, crowd_rounds=5, seconds=2.0, subscribers=1_000, crowd=10_000, repeats=2, calm_seconds=10.0, long=True
+)
 
 
 @dataclass(frozen=True)

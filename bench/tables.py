@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from bench.results import Results
 
+BUSY_SHARE = 0.15  # of a core that other work took: above it the tables say so
+
 
 class Column(NamedTuple):
     """One figure: where it stands, how it is written, and whether a ratio to Tidings belongs beside it."""
@@ -149,13 +151,19 @@ def markdown(results: Results) -> str:
 def _facts(results: Results) -> str:
     facts, size = results.facts["machine"], results.facts["size"]
     versions = ", ".join(f"{name} {version}" for name, version in results.facts["versions"].items())
+    foreign = results.foreign_share()
+    busy = (
+        f" **The machine was not calm: other work took {foreign:.0%} of a core. Believe the processor times and the "
+        "memory; the rates and latencies are rough.**"
+        if foreign > BUSY_SHARE
+        else f" Other work took {foreign:.0%} of a core."
+    )
     cores = "server and load on a core each" if facts["pinned"] else "server and load not pinned to cores"
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, Linux {facts['kernel']}; {cores}. "
         f"Medians of {size['rounds']} rounds in turns ({size['crowd_rounds']} where there are many connections), "
         f"{size['seconds']} s each; {size['subscribers']:,} subscribers of 1 topic; {size['crowd']:,} connections on "
-        f"{size['crowd_topics']:,} topics, and on a topic each; frames of 250 bytes. Load average before: "
-        f"{facts['load_average_before']}.\n\nVersions: {versions}."
+        f"{size['crowd_topics']:,} topics, and on a topic each; frames of 250 bytes.{busy}\n\nVersions: {versions}."
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from bench import page, plot, tables
+from bench import page, plot, quiet, tables
 from bench.results import Results
 
 SIZE = {"rounds": 3, "crowd_rounds": 1, "seconds": 1.0, "subscribers": 1_000, "crowd": 2_000, "crowd_topics": 100}
-MACHINE = {"processor": "P", "cores": 2, "memory_gib": 8.0, "kernel": "6", "pinned": True, "load_average_before": 0.1}
+MACHINE = {"processor": "P", "cores": 2, "memory_gib": 8.0, "kernel": "6", "pinned": True}
 
 
 @pytest.fixture
@@ -41,6 +45,12 @@ def test_the_table_names_what_is_missing_and_what_failed(results: Results) -> No
     assert "### Recovery" not in text
 
 
+def test_a_busy_machine_is_said(results: Results) -> None:
+    assert "Other work took 0% of a core" in tables.markdown(results)
+    results.add("seed", {"foreign_share_fan-out": 0.4})
+    assert "The machine was not calm: other work took 40% of a core." in tables.markdown(results)
+
+
 def test_what_was_saved_is_read_back(results: Results, tmp_path: Path) -> None:
     results.save(tmp_path / "results.json")
     assert tables.markdown(Results.load(tmp_path / "results.json")) == tables.markdown(results)
@@ -62,3 +72,17 @@ def test_the_page_keeps_its_words(results: Results, tmp_path: Path, monkeypatch:
     page.PAGE.write_text("no marks")
     with pytest.raises(ValueError, match="has lost its marks"):
         page.write(results)
+
+
+def test_other_work_is_told_from_our_own() -> None:
+    """A process that is none of ours, and one of ours, each busy for a moment."""
+    busy = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    foreign = subprocess.Popen([sys.executable, "-c", busy])
+    with quiet.Watch() as alone:
+        while os.waitid(os.P_PID, foreign.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            time.sleep(0.01)
+    foreign.wait()  # only now is its time ours
+    with quiet.Watch() as ours:
+        subprocess.run([sys.executable, "-c", busy], check=True)
+    assert alone.foreign_share > 0.2
+    assert ours.foreign_share < alone.foreign_share + 1  # others may be at work too, but not more than a core of them
