@@ -65,7 +65,9 @@ async def pass_seconds(page: Page, seconds: int) -> None:
     await page.evaluate("fetch('/icon.svg', { cache: 'no-store' }).then((response) => response.text())")
 
 
-@pytest.mark.parametrize(("hint", "times"), [(no_hint, 1), (save_data, 3), (slow_type, 3)])
+@pytest.mark.parametrize(
+    ("hint", "times"), [(no_hint, 1), (slow_type, 3), pytest.param(save_data, 3, marks=pytest.mark.nightly)]
+)
 async def test_without_a_transport_it_refetches_as_often_as_the_network_bears(
     windows: Windows, gift_list: GiftList, proxy: FaultProxy, hint: Hint, times: int
 ) -> None:
@@ -83,7 +85,7 @@ async def test_without_a_transport_it_refetches_as_often_as_the_network_bears(
     await until(lambda: reads(proxy), lambda count: count == read + 1, within_seconds=2)
 
 
-@pytest.mark.parametrize("hint", [save_data, slow_type])
+@pytest.mark.parametrize("hint", [save_data, pytest.param(slow_type, marks=pytest.mark.nightly)])
 async def test_it_begins_with_a_stream_and_seldom_asks_for_better(
     windows: Windows, gift_list: GiftList, proxy: FaultProxy, hint: Hint
 ) -> None:
