@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from bench import goals
 from bench.results import Results
 
 BUSY_SHARE = 0.15  # of a core that other work took: above it the tables say so
@@ -141,6 +142,9 @@ def markdown(results: Results) -> str:
         table = _table(results, columns)
         if table:
             parts.append(f"### {title}\n\n{legend}\n\n{table}")
+    held = goals.markdown(results)
+    if held:
+        parts.append(f"### Goals\n\nWhat the fast transport holds itself to, as ratios within the run.\n\n{held}")
     if results.skipped:
         parts.append("Not run: " + "; ".join(f"{name} ({why})" for name, why in results.skipped.items()) + ".")
     if results.failed:

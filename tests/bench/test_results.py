@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import page, plot, quiet, tables
+from bench import goals, page, plot, quiet, tables
 from bench.results import Results
 
 SIZE = {"rounds": 3, "crowd_rounds": 1, "seconds": 1.0, "subscribers": 1_000, "crowd": 2_000, "crowd_topics": 100}
@@ -49,6 +49,16 @@ def test_a_busy_machine_is_said(results: Results) -> None:
     assert "Other work took 0% of a core" in tables.markdown(results)
     results.add("seed", {"foreign_share_fan-out": 0.4})
     assert "The machine was not calm: other work took 40% of a core." in tables.markdown(results)
+
+
+def test_goals_are_met_missed_or_not_measured(results: Results) -> None:
+    assert goals.markdown(results) == ""
+    results.add("uws", {"fanout_w1": 125_000.0})
+    results.add("tidings", {"memory_own_bytes": 6_001.0})
+    text = tables.markdown(results)
+    assert "| the same to uWebSockets | 0.8 | at least 0.75 | met |" in text
+    assert "| memory of an idle connection in the process, bytes | 6,001 | at most 6,000 | missed |" in text
+    assert "Centrifuge" not in text.partition("### Goals")[2].partition("Not run")[0]
 
 
 def test_what_was_saved_is_read_back(results: Results, tmp_path: Path) -> None:
