@@ -23,7 +23,6 @@ from tests.faults.proxy import FaultProxy, fault_proxy
 from tests.faults.serve import Server, drain, server, token
 
 READY_SECONDS_MAX = 60
-SETTLE_SECONDS_MAX = 90  # a silent loss is noticed after 35 s, and a busy machine takes its time
 LOOK_EVERY_SECONDS = 0.25
 SAY_EVERY_SECONDS = 10
 DIALS = ("/realtime/ws", "/realtime/sse")
@@ -50,6 +49,8 @@ class Plan:
     silent: bool = True
     hurry: bool = False
     """Once all is well again nobody waits for the end of a pause."""
+    settle_seconds_max: float = 90
+    """A silent loss is noticed after 35 s, and a busy machine takes its time."""
     seed: int = 1
 
     def specs(self) -> tuple[list[Spec], list[Spec]]:
@@ -170,7 +171,7 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
         saying = asyncio.create_task(_keep_saying(say, crews, publisher, storm))
         try:
             await storm.blow(plan.seconds, kills=plan.kills, drains=plan.drains)
-            await asyncio.wait_for(publishing, SETTLE_SECONDS_MAX)
+            await asyncio.wait_for(publishing, plan.settle_seconds_max)
         finally:
             saying.cancel()
             publishing.cancel()
@@ -178,9 +179,9 @@ async def run(plan: Plan, folder: Path, say: Say = print) -> Report:
         begin = time.monotonic()
         if plan.hurry:
             await hurry(crews)
-        await ready(plan, crews, within_seconds=SETTLE_SECONDS_MAX)
+        await ready(plan, crews, within_seconds=plan.settle_seconds_max)
         await publisher.close()
-        last = await caught_up(crews, publisher.tops, within_seconds=SETTLE_SECONDS_MAX)
+        last = await caught_up(crews, publisher.tops, within_seconds=plan.settle_seconds_max)
         settle_seconds = round(time.monotonic() - begin, 1)
         for crew in crews:
             await crew.stop()
@@ -211,12 +212,12 @@ async def run_drain(plan: Plan, folder: Path) -> DrainReport:
             watching.cancel()
             dials.append(_dials(proxy))
             await ready(plan, crews)
-            await asyncio.wait_for(publishing, SETTLE_SECONDS_MAX)
+            await asyncio.wait_for(publishing, plan.settle_seconds_max)
         finally:
             watching.cancel()
             publishing.cancel()
             await asyncio.gather(watching, publishing, return_exceptions=True)
-        await caught_up(crews, publisher.tops, within_seconds=SETTLE_SECONDS_MAX)
+        await caught_up(crews, publisher.tops, within_seconds=plan.settle_seconds_max)
         for crew in crews:
             await crew.stop()
         each = [after - before for before, after in pairwise(dials)]

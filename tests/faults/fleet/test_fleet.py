@@ -67,7 +67,10 @@ def check_drain(report: DrainReport) -> None:
 @pytest.mark.parametrize("broker", BROKERS)
 async def test_f02_f08_f09_a_small_fleet_loses_nothing(broker: Broker, tmp_path: Path) -> None:
     """Killed twice and drained once."""
-    plan = Plan(broker, clients=45, seconds=8, kills=2, drains=1, window_seconds=2, silent=False, hurry=True)
+    plan = Plan(
+        broker, clients=45, seconds=8, kills=2, drains=1, window_seconds=2,
+        silent=False, hurry=True, settle_seconds_max=30,
+    )  # fmt: skip
     check(await run(plan, tmp_path))
 
 
