@@ -144,6 +144,7 @@ function attach(one: Lease): void {
 
 /** A lease meets a topic that is held: nothing to do, to skip, to catch up from the buffer, or a gap. */
 export function serve(m: Context, topic: Topic, id: number, one: Lease): void {
+  if (one.attached) return; // served before: what its own data hold it still must not be given
   const since = one.since;
   attach(one);
   if (since === null || topic.cursor === null) return;

@@ -156,6 +156,8 @@ def _attach(lease: Lease) -> None:
 
 def serve(m: Context, topic: Topic, subscriber: int, lease: Lease) -> None:
     """A subscriber meets a topic that is held: nothing to do, to skip, to catch up from the buffer, or a gap."""
+    if lease.attached:
+        return  # served before: what its own data hold it still must not be given
     since = lease.since
     _attach(lease)
     if since is None or topic.cursor is None:
