@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import h11
@@ -66,9 +66,9 @@ class _Wire:
         self._protocol = h11.Connection(h11.CLIENT)
         self.heard = False  # anything of the answer to the request that runs
 
-    async def ask(self, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+    async def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         self.heard = False
-        request = h11.Request(method="POST", target=target, headers=list(headers.items()))
+        request = h11.Request(method=method, target=target, headers=list(headers.items()))
         parts = (self._protocol.send(part) for part in (request, h11.Data(data=body), h11.EndOfMessage()))
         self._writer.write(b"".join(part for part in parts if part))
         await self._writer.drain()
@@ -113,16 +113,21 @@ class HttpClient:
         self._idle: list[_Wire] = []
         self._context: ssl.SSLContext | None = None
 
-    @asynccontextmanager
-    async def post(
+    def post(
         self, name: str, body: Mapping[str, Any], token: str | None, *, query: str = ""
+    ) -> AbstractAsyncContextManager[Response]:
+        """POST JSON; as ``request``."""
+        return self.request("POST", name, msgspec.json.encode(body), token, query=query)
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, name: str, content: bytes, token: str | None, *, query: str = ""
     ) -> AsyncIterator[Response]:
-        """POST JSON to ``/realtime/<name>``; the response is there until the end of the block.
+        """Ask ``/realtime/<name>``, with JSON; the response is there until the end of the block.
 
         Raises one of HTTP_FAULTS where there is no answer. Redirects are not followed: a token is for one server.
         """
         target = self._address.target(name, query)
-        content = msgspec.json.encode(body)
         headers = {
             "Host": self._address.authority,
             "User-Agent": "tidings",
@@ -137,14 +142,14 @@ class HttpClient:
         finished = False
         try:
             try:
-                response = await wire.ask(target, headers, content)
+                response = await wire.ask(method, target, headers, content)
             except HTTP_FAULTS:
                 if not kept or wire.heard:
                     raise
                 # Closed by the server while nobody asked: it has not seen this request.
                 await wire.abort()
                 wire = await self._open()
-                response = await wire.ask(target, headers, content)
+                response = await wire.ask(method, target, headers, content)
             yield response
             finished = wire.renew()
         finally:
