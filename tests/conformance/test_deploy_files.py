@@ -97,3 +97,20 @@ def test_the_times_are_those_of_the_code() -> None:
     window = float(re.findall(r"TIDINGS_DRAIN_SECONDS=(\d+)", (DEPLOY / "tidings.service").read_text())[0])
     assert float(unit["Service"]["TimeoutStopSec"]) > window + more
     assert "tidings serve --workers" in unit["Service"]["ExecStart"]
+
+
+def test_the_containers_settings_are_settings_and_it_has_time_to_drain() -> None:
+    root = DEPLOY.parents[1]
+    dockerfile, compose = (root / "Dockerfile").read_text(), (root / "compose.yaml").read_text()
+    named = set(re.findall(r"TIDINGS_([A-Z_]+)", dockerfile + compose))
+    assert named and {name.lower() for name in named} <= set(Settings.model_fields)
+    for source in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE):
+        assert all((root / name).exists() for name in source.split()), source
+    kept = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert kept == {"pyproject.toml", "README.md", "LICENSE", "src"}, "what is copied is what is sent to the builder"
+    for path in re.findall(r"^      - \./(\S+?):", compose, re.MULTILINE):
+        assert (root / path).is_file(), path
+    grace = re.search(r"stop_grace_period: (\d+)s", compose)
+    assert grace is not None
+    needed = Settings.model_fields["drain_seconds"].default + LATE_SECONDS + CLOSED_SECONDS_MAX + REQUESTS_SECONDS_MAX
+    assert int(grace[1]) >= needed
