@@ -89,6 +89,36 @@ describe("a first question with all positions", () => {
   });
 });
 
+describe("a position that is still the newest", () => {
+  const kept = { cursor: "k-3", recovered: true };
+  const stands = { cursor: "k-3", recovered: false, reason: "no_cursor" };
+
+  test("is told to be followed at once, though the request that follows it is held", async () => {
+    const all = open(subscribe([A, B], { [A]: "k-3", [B]: "u-2" }));
+    await asks(all, 1, { topics: [A, B] });
+    await answer(all, 1, subscribed({ [A]: stands, [B]: { ...stands, cursor: "u-9" } }));
+    await asks(all, 2, { topics: [A, B], since: { [A]: "k-3", [B]: "u-2" } });
+    expect(all.frames.slice(2)).toEqual([subscribed({ [A]: kept }, 1)]);
+    // B has moved on, so the request is answered at once, and A is not told of twice.
+    const missed = { cursor: "u-2", recovered: true };
+    await answer(all, 2, subscribed({ [A]: kept, [B]: missed }), event(B, "u-9"));
+    await asks(all, 3, { topics: [A, B], since: { [A]: "k-3", [B]: "u-9" } });
+    expect(all.frames.slice(4)).toEqual([subscribed({ [B]: missed }, 1), event(B, "u-9")]);
+  });
+
+  test("so is that of a topic which comes later; the others are not asked about again", async () => {
+    const all = open();
+    await answer(all, 1, subscribed({ [A]: stands }));
+    await asks(all, 2, { topics: [A], since: { [A]: "k-3" } });
+    all.link.send(subscribe([B], { [B]: "k-3" }, 2));
+    await asks(all, 3, { topics: [B] });
+    await answer(all, 3, subscribed({ [B]: stands }));
+    await asks(all, 4, { topics: [A, B], since: { [A]: "k-3", [B]: "k-3" } });
+    expect(all.frames.at(-1)).toEqual(subscribed({ [B]: kept }, 2));
+    expect(all.lost).toEqual([]);
+  });
+});
+
 describe("topics that come and go", () => {
   test("a new one ends the request under way, whose answer is asked for again", async () => {
     const all = open();

@@ -15,7 +15,7 @@ export interface Question {
 interface Followed {
   cursor: string | null;
   /** The question of the machine that this topic has not been answered to; `none` where it has. */
-  waiting: { readonly id: FrameId | undefined } | null;
+  waiting: { readonly id: FrameId | undefined; confirmed: boolean } | null;
 }
 
 export class PollTopics {
@@ -33,7 +33,7 @@ export class PollTopics {
   add(names: readonly string[], since: Readonly<Record<string, string>>, id?: FrameId): void {
     for (const name of names) {
       const cursor = Object.hasOwn(since, name) ? (since[name] ?? null) : null;
-      this.#topics.set(name, { cursor, waiting: { id } });
+      this.#topics.set(name, { cursor, waiting: { id, confirmed: false } });
     }
   }
 
@@ -46,6 +46,34 @@ export class PollTopics {
       cursor === null ? [] : [[name, cursor] as const],
     );
     return { topics: [...this.#topics.keys()], since: Object.fromEntries(since) };
+  }
+
+  /**
+   * Those whose start nobody would tell before something happens: a question that names all positions is held.
+   * Each is named once.
+   */
+  unconfirmed(): string[] {
+    const all = [...this.#topics];
+    if (all.some(([, { cursor }]) => cursor === null)) return []; // that question is answered at once
+    return all.flatMap(([name, { waiting }]) => {
+      if (waiting === null || waiting.confirmed) return [];
+      waiting.confirmed = true;
+      return [name];
+    });
+  }
+
+  /** The answer to where those stand: that of a topic which has not moved on is its start. */
+  confirm(frames: readonly RawFrame[]): RawFrame[] {
+    const stands = frames.flatMap(({ type, topics }) =>
+      type === "subscribed" && isObject(topics) ? Object.entries(topics) : [],
+    );
+    return stands.flatMap(([name, answer]) => {
+      const followed = this.#topics.get(name);
+      if (!isObject(answer) || !followed?.waiting || answer.cursor !== followed.cursor) return [];
+      const { id } = followed.waiting;
+      followed.waiting = null;
+      return [subscribed([[name, { cursor: followed.cursor, recovered: true }]], id)];
+    });
   }
 
   /** The frames of an answer as a session would send them: each topic's start is told once. */

@@ -10,7 +10,7 @@ import type { RawFrame } from "../machine/values.js";
 import { errorFrame, isObject, post, refusalOf, SIGN_OF_LIFE } from "./http-requests.js";
 import type { HttpDial } from "./later.js";
 import type { Link, LinkEvents } from "./link.js";
-import { PollTopics } from "./poll-topics.js";
+import { PollTopics, type Question } from "./poll-topics.js";
 
 const TOPICS_MAX = 100;
 /** Answers that bring nothing are not asked for more often than this. */
@@ -56,9 +56,6 @@ class Poll implements Link {
     const { subscribe } = this.#dial;
     if (subscribe.topics.length === 0) {
       queueMicrotask(() => this.#end(null)); // nothing to ask for, so nothing to be welcomed by
-    } else if (subscribe.topics.every((topic) => subscribe.since?.[topic] !== undefined)) {
-      // A request that names all positions may be held for long; one that names none is answered at once.
-      this.#guard(this.#knock(() => this.#subscribe(subscribe)));
     } else this.#subscribe(subscribe);
   }
 
@@ -111,11 +108,14 @@ class Poll implements Link {
     while (group.topics.size > 0 && !this.#over) {
       const again = new AbortController();
       group.again = again;
-      const asked = group.topics.question();
       // Other requests may well be answered, so nobody else would notice.
       const stop = this.#dial.environment.timer(ANSWER_MS_MAX, () => again.abort());
+      let asked: Question;
       let frames: readonly RawFrame[] | null;
       try {
+        const held = group.topics.unconfirmed();
+        if (held.length > 0 && !(await this.#confirm(group.topics, held, again.signal))) break;
+        asked = group.topics.question();
         frames = await this.#ask(asked, again.signal);
       } catch (error) {
         if (again.signal.aborted && !this.#over) continue;
@@ -132,6 +132,20 @@ class Poll implements Link {
       if (empty > 1) await this.#pause(again.signal);
     }
     group.again = null;
+  }
+
+  /** Tell of topics whose next answer may be long in coming that they are followed; false where it was refused. */
+  async #confirm(
+    topics: PollTopics,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const frames = await this.#ask({ topics: names }, signal);
+    if (frames === null || this.#over) return false;
+    this.#welcome();
+    this.#tell(SIGN_OF_LIFE);
+    for (const frame of topics.confirm(frames)) this.#tell(frame);
+    return !this.#over;
   }
 
   /** Ask what is answered at once: somebody is there, and the credentials are good. */
