@@ -17,7 +17,16 @@ const ENTRIES = [
     all: true,
   },
   { name: "react", code: 'export * from "./src/react/index.ts"', budget: 15.75 * KB },
-  { name: "react-query", code: 'export * from "./src/react-query/index.ts"', budget: 20.75 * KB },
+  {
+    name: "react-query (a query and a mutation)",
+    code: 'export { REFETCH, useTopicMutation, useTopicQuery } from "./src/react-query/index.ts"',
+    budget: 20.75 * KB,
+  },
+  {
+    name: "react-query (everything)",
+    code: 'export * from "./src/react-query/index.ts"',
+    budget: 23.25 * KB,
+  },
 ];
 
 let failed = false;

@@ -3,6 +3,13 @@
 
 export type { CoalesceOptions } from "../sync/coalesce.js";
 export { type Conflict, ConflictError, type Decision, type OnConflict } from "../sync/conflict.js";
+export { ID, type KeyPattern, type KeyRule, type KeyRules } from "../sync/patterns.js";
+export {
+  ChangeQueue,
+  type ChangeQueueOptions,
+  type RefusedChange,
+  type WaitingChange,
+} from "../sync/queue.js";
 export {
   type Apply,
   type EventRules,
@@ -11,8 +18,23 @@ export {
   type Strategy,
   type Sync,
 } from "../sync/rules.js";
+export {
+  type ChangeStorage,
+  indexedDbChanges,
+  localStorageChanges,
+  memoryChanges,
+  type StoredChange,
+} from "../sync/storage.js";
 export type { Topics } from "../sync/topics.js";
+export { bindOnlineManager } from "./bind-online-manager.js";
+export { bindQueryClient } from "./bind-query-client.js";
 export { coalescedRefetch } from "./coalesced-refetch.js";
+export {
+  type QueuedMutationOptions,
+  queuedMutation,
+  useWaitingChanges,
+} from "./queued-mutation.js";
+export { topicQueryOptions } from "./topic-query-options.js";
 export {
   type MutationTools,
   type TopicMutationOptions,

@@ -86,7 +86,7 @@ export class Follower {
       fetched: (events, entity) => this.#referred(events, entity),
       failed: () => this.refetch(),
     });
-    this.#polling = new Polling(() => this.refetch());
+    this.#polling = new Polling(() => this.#coalescer.request());
     this.#undo.push(
       this.liveness.listen((state) => this.#polling.set(state === POLLING)),
       live.onStatus(() => this.#watchLiveness()),
@@ -356,7 +356,8 @@ export class Follower {
     const live = this.#topics.every((topic) => this.#isLive(topic));
     const fetch = this.liveness.note(live, this.#options.live.status);
     // A first response is on its way by itself.
-    if (fetch !== null && this.#options.host.read() !== undefined) this.refetch(fetch === "now");
+    if (fetch !== null && this.#options.host.read() !== undefined)
+      this.#coalescer.request(fetch === "now");
   }
 
   #isLive(topic: string): boolean {
