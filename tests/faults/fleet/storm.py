@@ -61,10 +61,11 @@ class Storm:
 
     async def _restart(self, seconds: float, names: list[str]) -> None:
         loop = asyncio.get_running_loop()
-        begin, slot_seconds = loop.time(), seconds / max(1, len(names))
+        begin = loop.time()
         self._process.shuffle(names)
-        for index, name in enumerate(names):
-            moment = (index + self._process.random() * 0.5) * slot_seconds
+        # Not evenly: some come in a row, and between others there is time to be live again.
+        moments = sorted(self._process.random() * seconds * 0.9 for _ in names)
+        for moment, name in zip(moments, names, strict=True):
             await asyncio.sleep(max(0, begin + moment - loop.time()))
             await (self._kill() if name == "kill" else self._drain())
             self.done[name] += 1
