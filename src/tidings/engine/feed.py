@@ -83,17 +83,15 @@ class Feed:
     async def join(self) -> None:
         """Be joined at the broker, and know the position. First the messages, then the head: nothing between."""
         async with self._lock:
-            if self._joined:
-                return
-            await self._broker.join(self.key)
-            self._joined = True
-            if is_wildcard(self.key.topic):
-                return
-            if self._position is None:
+            known = self._position is not None
+            if not self._joined:
+                await self._broker.join(self.key)
+                self._joined = True
+                if known:
+                    self.repair()  # through a wildcard, or left for a moment: it may have missed something
+            if not known and not is_wildcard(self.key.topic):  # also where the head could not be read the last time
                 self.start_at(await self._broker.head(self.key))
                 self._pump()
-            else:
-                self.repair()  # known through a wildcard, or left for a moment: it may have missed something
 
     async def leave(self, still_unwanted: Callable[[], bool]) -> bool:
         """Leave the broker, unless somebody has come meanwhile. Whether it was left."""

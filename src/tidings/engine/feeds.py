@@ -91,6 +91,8 @@ class Feeds:
     async def attach(self, effect: Attach) -> Attached:
         """Hold the subscription in the hub, then find out where it starts. Raises BrokerUnavailable."""
         subscription = effect.subscription
+        if subscription.gone():  # left before its turn came: nobody would take it out of the hub again
+            return Attached(subscription, None, effect.reason)
         self._hub.hold(subscription)
         feed = self._feed(subscription.key)
         await feed.join()
@@ -113,6 +115,8 @@ class Feeds:
 
     async def read_more(self, subscription: Subscription) -> PageRead | Broken:
         """The next page of what a subscription missed, or why there is none. Waits out a broker that is down."""
+        if not subscription.catching_up():
+            return PageRead(subscription, ())  # its feed may be gone too, and must not come back
         feed = self._feed(subscription.key)
         stale_reads = 0
         delay = 0.05
@@ -151,7 +155,7 @@ class Feeds:
         """Nothing more goes to the subscription; the broker is left a moment later, unless somebody comes."""
         if self._hub.remove(subscription):
             feed = self._feeds.get(subscription.key)
-            if feed is not None:
+            if feed is not None and not feed.passive:  # else it is the wildcard's, and goes with that
                 self._retire_later(feed)
 
     def open(self) -> None:

@@ -1,0 +1,112 @@
+"""Feeds whose beginning fails, and subscriptions that are left at a bad moment: the simulation found them first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.engine.rig import FaultyBroker, RecordingSink, Rig, started
+from tidings.core.errors import BrokerUnavailable
+from tidings.core.limits import Limits
+from tidings.core.topics import TopicKey
+from tidings.testing.virtual import run_virtual
+
+LIST = "gift-list:1"
+LINGER_SECONDS = 3
+
+
+class HeadFails(FaultyBroker):
+    """The broker fails between the join and the head, so many times."""
+
+    fails = 1
+
+    async def head(self, key: TopicKey) -> Any:
+        if self.fails:
+            self.fails -= 1
+            raise BrokerUnavailable("it went away after the join")
+        return await super().head(key)
+
+
+def on_node(test: Callable[[Rig], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        async with started(**options) as rig:
+            await test(rig)
+
+    run_virtual(run())
+
+
+def nothing_is_left(rig: Rig) -> bool:
+    return not any(rig.node.statistics().values())
+
+
+def test_a_head_that_could_not_be_read_is_read_by_the_next_who_asks() -> None:
+    async def test(rig: Rig) -> None:
+        first, second = rig.client("ana"), rig.client("ben")
+        for client in (first, second):
+            client.send(type="subscribe", topics=[LIST], id=1)
+            await client.answer(1)
+        await asyncio.sleep(2)
+        await rig.publish(LIST, 1)
+        await rig.settle()
+        assert (first.offsets, second.offsets) == ([1], [1])
+        assert first.sink.closed is second.sink.closed is None
+
+    on_node(test, wrap=lambda inner: HeadFails(inner, [0], ["pass"]))
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_left_before_its_turn_and_then_gone_nothing_is_held(turns: int) -> None:
+    async def test(rig: Rig) -> None:
+        client = rig.client()
+        await client.until(lambda: client.of("welcome"))
+        client.send(type="subscribe", topics=[LIST, "gift-list:2"], id=1)
+        await rig.settle(turns)
+        client.send(type="unsubscribe", topics=[LIST], id=2)
+        await rig.settle(4)
+        client.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        assert nothing_is_left(rig), rig.node.statistics()
+
+    on_node(test, wrap=lambda inner: FaultyBroker(inner, [60], ["pass"]))
+
+
+def test_left_while_its_page_waited_for_room_no_feed_comes_back() -> None:
+    async def test(rig: Rig) -> None:
+        start = str(await rig.broker.head(TopicKey(None, LIST)))
+        for number in range(6):
+            await rig.publish(LIST, number)
+        client = rig.client(sink=RecordingSink())
+        client.sink.drain = asyncio.Event()  # nothing is read
+        client.send(type="subscribe", topics=[LIST], since={LIST: start}, id=1)
+        await client.answer(1)
+        client.send(type="unsubscribe", topics=[LIST], id=2)
+        await asyncio.sleep(LINGER_SECONDS)
+        client.sink.drain.set()
+        await rig.settle()
+        client.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        assert nothing_is_left(rig), rig.node.statistics()
+
+    on_node(test, limits=Limits(page_events=2))
+
+
+def test_a_topic_that_only_a_wildcard_knows_goes_with_the_wildcard(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(rig: Rig) -> None:
+        wild, other = rig.client("ana"), rig.client("ben")
+        wild.send(type="subscribe", topics=["gift-list:*"], id=1)
+        await wild.answer(1)
+        await rig.publish(LIST, 1)
+        other.send(type="subscribe", topics=[LIST], id=1)
+        other.send(type="unsubscribe", topics=[LIST], id=2)  # before the rules have answered
+        await asyncio.sleep(LINGER_SECONDS)
+        wild.connection.gone()
+        other.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        assert nothing_is_left(rig), rig.node.statistics()
+
+    on_node(test)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
