@@ -144,6 +144,8 @@ def _size(options: argparse.Namespace) -> Size:
         size = dataclasses.replace(size, rounds=options.rounds, crowd_rounds=min(options.rounds, size.crowd_rounds))
     if options.repeats is not None:
         size = dataclasses.replace(size, repeats=options.repeats)
+    if options.calm is not None:
+        size = dataclasses.replace(size, calm_seconds=options.calm)
     if options.crowd:
         size = dataclasses.replace(size, crowd=options.crowd)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -161,6 +163,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="so many, instead of 3 (with --full 5)")
     parser.add_argument("--crowd", type=int, help="so many connections, instead of 2,000 (with --full 10,000)")
     parser.add_argument("--repeats", type=int, help="how often one is repeated at most where the machine was busy")
+    parser.add_argument("--calm", type=float, metavar="SECONDS", help="how long to wait at most for a calm machine")
     parser.add_argument("--peers", nargs="+", choices=[peer.name for peer in PEERS], help="these alone")
     parser.add_argument("--sessions", nargs="+", choices=[one.name for one in SESSIONS], help="these alone")
     parser.add_argument("--page", type=Path, metavar="RESULTS.JSON", help="measure nothing: write docs/benchmarks.md")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 QUIET_SHARE = 0.05  # of a core: what else ran; above it a measurement is repeated
-_LOOK_SECONDS = 0.3
+_LOOK_SECONDS = 1.0
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
