@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from tidings.auth.rules import Access
     from tidings.core.codes import CloseCode, ErrorCode
     from tidings.core.errors import BrokerUnavailable, PeerError, PublishError, TidingsError, UsageError
-    from tidings.core.events import Event, EventData, Exclude
+    from tidings.core.events import Event, EventData, Exclude, Outgoing
     from tidings.core.identity import Identity
     from tidings.core.limits import Limits
     from tidings.core.topics import user_topic
+    from tidings.drafting import outgoing
     from tidings.ports import Credentials
     from tidings.server import Tidings
     from tidings.settings import ConfigurationError, Settings
@@ -36,6 +37,7 @@ __all__ = [
     "Exclude",
     "Identity",
     "Limits",
+    "Outgoing",
     "PeerError",
     "PublishError",
     "Settings",
@@ -43,6 +45,7 @@ __all__ = [
     "TidingsError",
     "UsageError",
     "__version__",
+    "outgoing",
     "user_topic",
 ]
 
@@ -58,12 +61,14 @@ _HOME = {
     "Exclude": "core.events",
     "Identity": "core.identity",
     "Limits": "core.limits",
+    "Outgoing": "core.events",
     "PeerError": "core.errors",
     "PublishError": "core.errors",
     "Settings": "settings",
     "Tidings": "server",
     "TidingsError": "core.errors",
     "UsageError": "core.errors",
+    "outgoing": "drafting",
     "user_topic": "core.topics",
 }
 

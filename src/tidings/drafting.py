@@ -6,9 +6,39 @@ import secrets
 from datetime import datetime
 from typing import Any
 
+from tidings.core.codes import ErrorCode
 from tidings.core.errors import PeerError, PublishError, UsageError
-from tidings.core.events import Draft, draft_from, format_timestamp
+from tidings.core.events import Draft, Exclude, Outgoing, draft_from, format_timestamp
+from tidings.core.limits import IDEMPOTENCY_KEY_LENGTH_MAX
 from tidings.observe.trace import current_trace_id
+
+
+def outgoing(
+    topic: str,
+    event: str,
+    *,
+    entity_id: object,
+    payload: Any = None,
+    user_id: str | None = None,
+    tenant: str | None = None,
+    timestamp: datetime | None = None,
+    trace_id: str | None = None,
+    version: int | None = None,
+    exclude: Exclude | None = None,
+    idempotency_key: str | None = None,
+) -> Outgoing:
+    """One of the events for ``publish_many``; the parameters are those of :meth:`tidings.Tidings.publish`.
+
+    Raises PublishError, naming topic and field, for what no event can be; UsageError for a time without a zone.
+    """
+    draft = draft_of_call(
+        topic, event, entity_id=entity_id, payload=payload, user_id=user_id, tenant=tenant, timestamp=timestamp,
+        trace_id=trace_id, version=version,
+    )  # fmt: skip
+    if idempotency_key is not None and not 0 < len(idempotency_key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
+        wrong = f"idempotency_key must be a string of 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters."
+        raise PublishError(PeerError(ErrorCode.BAD_EVENT, wrong, topic=topic, path="idempotency_key"))
+    return Outgoing(draft, tenant, exclude, idempotency_key)
 
 
 def draft_of_call(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -17,11 +17,11 @@ from tidings.brokers import broker_from_url
 from tidings.brokers.memory import MemoryBroker
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError, PublishError, UsageError
-from tidings.core.events import Draft, Exclude
+from tidings.core.events import Draft, Exclude, Outgoing
 from tidings.core.identity import Identity
 from tidings.core.numbering import Numbered
 from tidings.core.topics import TopicKey, check_topic
-from tidings.drafting import draft_of_call
+from tidings.drafting import outgoing
 from tidings.engine.catalog import Catalog
 from tidings.engine.clock import SystemClock
 from tidings.engine.node import Node, Ports
@@ -170,6 +170,8 @@ class Tidings:
             if self._loop is not None:
                 self._loop = None
                 _running.discard(self)
+                if self._outbox is not None:
+                    await self._outbox.close()
                 await self.node.close()
                 self._doors.close()
 
@@ -203,15 +205,24 @@ class Tidings:
         Raises PublishError, naming topic and field, for an event that cannot be published: no subscriber is
         touched. Raises BrokerUnavailable when the broker does not answer.
         """
-        draft = draft_of_call(
+        event_out = outgoing(
             topic, event, entity_id=entity_id, payload=payload, user_id=user_id, tenant=tenant, timestamp=timestamp,
-            trace_id=trace_id, version=version,
+            trace_id=trace_id, version=version, exclude=exclude, idempotency_key=idempotency_key,
         )  # fmt: skip
+        return (await self.publish_many([event_out]))[0]
+
+    async def publish_many(self, events: Iterable[Outgoing]) -> list[str]:
+        """Publish several events in their order, in as few steps as the broker allows; their cursors.
+
+        :param events: made by :func:`tidings.outgoing`.
+
+        All are checked before the first is published: one bad, none published. Raises as ``publish``; after
+        BrokerUnavailable some may be stored.
+        """
         try:
-            cursor = await self.publish_draft(draft, tenant=tenant, exclude=exclude, idempotency_key=idempotency_key)
+            return [str(cursor) for cursor in await self.publish_all(list(events))]
         except PeerError as fault:
             raise PublishError(fault) from fault
-        return str(cursor)
 
     def publish_sync(self, topic: str, event: str, **options: Any) -> str:
         """``publish`` from synchronous code in a thread, such as a ``def`` endpoint of FastAPI.
@@ -258,18 +269,14 @@ class Tidings:
 
     # For the HTTP surface.
 
-    async def publish_draft(
-        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, idempotency_key: str | None
-    ) -> Cursor:
+    async def publish_all(self, events: Sequence[Outgoing]) -> list[Cursor]:
         """Publish what has been checked. Raises PeerError or BrokerUnavailable."""
         await self.start()
-        unknown = self._catalog.unknown(draft.topic)
-        if unknown is not None:
-            raise unknown
-        stored = await self.node.publisher.publish(
-            draft, tenant=tenant, exclude=exclude, idempotency_key=idempotency_key
-        )
-        return stored.cursor
+        for event in events:
+            unknown = self._catalog.unknown(event.draft.topic)
+            if unknown is not None:
+                raise unknown
+        return [stored.cursor for stored in await self.node.publisher.publish_all(events)]
 
     async def _publish_numbered(
         self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, numbered: Numbered

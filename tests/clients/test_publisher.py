@@ -17,9 +17,9 @@ import pytest
 
 from tests.clients.conftest import Server
 from tests.faults.proxy import FaultProxy, fault_proxy
-from tidings import Exclude, PublishError, UsageError
+from tidings import Exclude, PublishError, UsageError, outgoing
 from tidings.client import connect
-from tidings.publisher import AsyncPublisher, Outgoing, Publisher, Refused, Unreachable
+from tidings.publisher import AsyncPublisher, Publisher, Refused, Unreachable
 from tidings.publisher.requests import pause_seconds, publishing
 
 _topics = (f"gift-list:publisher-{n}" for n in range(1_000))
@@ -94,7 +94,7 @@ async def test_an_event_arrives_with_all_that_it_was_given(ask: Caller, server: 
 
 async def test_many_go_out_in_their_order(ask: Caller, server: Server, topic: str) -> None:
     before = (await ask("cursors", topic))[topic]
-    events = [Outgoing.of(topic, "UPDATED", entity_id=n) for n in range(700)]
+    events = [outgoing(topic, "UPDATED", entity_id=n) for n in range(700)]
     cursors = await ask("publish_many", events)
     assert len(set(cursors)) == 700
     assert [event.entity_id for event in await received(server, topic, 700, before)] == [str(n) for n in range(700)]
@@ -102,9 +102,9 @@ async def test_many_go_out_in_their_order(ask: Caller, server: Server, topic: st
 
 
 def test_requests_stay_within_the_servers_bounds() -> None:
-    small = [Outgoing.of("gift-list:1", "UPDATED", entity_id=n) for n in range(1_001)]
+    small = [outgoing("gift-list:1", "UPDATED", entity_id=n) for n in range(1_001)]
     assert [len(request.idempotency_keys) for request in publishing(small)] == [500, 500, 1]
-    large = [Outgoing.of("gift-list:1", "UPDATED", entity_id=n, payload="x" * 100_000) for n in range(12)]
+    large = [outgoing("gift-list:1", "UPDATED", entity_id=n, payload="x" * 100_000) for n in range(12)]
     assert [len(request.idempotency_keys) for request in publishing(large)] == [5, 5, 2]
     assert all(len(request.body or b"") < 1_000_000 for request in publishing(large))
 

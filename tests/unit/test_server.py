@@ -25,7 +25,7 @@ from tests.subscribers import read, subscribed, welcomed
 from tidings import ConfigurationError, ErrorCode, Exclude, Identity, PublishError, Settings, Tidings, UsageError
 from tidings.brokers.memory import MemoryBroker
 from tidings.core.errors import PeerError
-from tidings.core.events import Draft
+from tidings.core.events import Draft, Outgoing
 from tidings.core.limits import Limits
 from tidings.testing import FakeClock
 
@@ -173,7 +173,7 @@ async def test_a_tenant_is_told_its_own_events_only() -> None:
 async def test_an_event_that_names_another_tenant_is_refused(tenant: str | None) -> None:
     draft = Draft(topic=TOPIC, event="UPDATED", data={"entity_id": "g", "tenant_id": "t-2"})
     with pytest.raises(PeerError) as refused:
-        await made().publish_draft(draft, tenant=tenant, exclude=None, idempotency_key=None)
+        await made().publish_all([Outgoing(draft, tenant)])
     assert (refused.value.code, refused.value.path) == (ErrorCode.FORBIDDEN, "data.tenant_id")
 
 

@@ -96,6 +96,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
 
 
+class Outgoing(NamedTuple):
+    """An event that has been checked, with where it goes; ``tidings.outgoing`` makes one."""
+
+    draft: Draft
+    tenant: str | None = None
+    exclude: Exclude | None = None
+    idempotency_key: str | None = None
+
+
 def draft_from(value: Mapping[str, Any]) -> Draft:
     """Check an event that came as JSON. Raises PeerError with the code and the path of the fault."""
     topic = value.get("topic")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from tidings.core.codes import ErrorCode
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError
-from tidings.core.events import Draft, Exclude, encode_body, format_timestamp, in_utc
+from tidings.core.events import Draft, Exclude, Outgoing, encode_body, format_timestamp, in_utc
 from tidings.core.identity import Identity
 from tidings.core.limits import IDEMPOTENCY_KEY_LENGTH_MAX, Limits
 from tidings.core.numbering import Numbered
@@ -43,18 +44,23 @@ class Publisher:
         Raises PeerError for what is wrong with the event, and BrokerUnavailable, after which a repeat with
         the same idempotency key is safe.
         """
-        return (await self.publish_all([(draft, exclude, idempotency_key)], tenant=tenant))[0]
+        return (await self.publish_all([Outgoing(draft, tenant, exclude, idempotency_key)]))[0]
 
-    async def publish_all(
-        self, items: list[tuple[Draft, Exclude | None, str | None]], *, tenant: str | None = None
-    ) -> list[Stored]:
-        """Store several events in order (R11). All are checked and encoded first: one bad, none published."""
-        encoded = [(*self._encode(draft, tenant, key), draft, exclude, key) for draft, exclude, key in items]
-        stored: list[Stored] = []
-        for topic_key, body, draft, exclude, idempotency_key in encoded:
-            one = await self._broker.publish(topic_key, body, exclude=exclude, idempotency_key=idempotency_key)
-            self._tell(draft, one)
-            stored.append(one)
+    async def publish_all(self, events: Sequence[Outgoing]) -> list[Stored]:
+        """Store several events in order (R11), without waiting for one before the next is asked for.
+
+        All are checked and encoded first: one bad, none published. Raises as ``publish``; then some may be stored.
+        """
+        encoded = [self._encode(event.draft, event.tenant, event.idempotency_key) for event in events]
+        publish = self._broker.publish
+        calls = [
+            publish(key, body, exclude=event.exclude, idempotency_key=event.idempotency_key)
+            for (key, body), event in zip(encoded, events, strict=True)
+        ]
+        # A broker takes the calls of one caller in the order of the calls.
+        stored = [await calls[0]] if len(calls) == 1 else list(await asyncio.gather(*calls))
+        for event, one in zip(events, stored, strict=True):
+            self._tell(event.draft, one)
         return stored
 
     async def publish_for_client(

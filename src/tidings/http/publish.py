@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from tidings.core.codes import ErrorCode
 from tidings.core.errors import PeerError
-from tidings.core.events import Draft, Exclude, draft_from, encode_body
+from tidings.core.events import Draft, Exclude, Outgoing, draft_from, encode_body
 from tidings.core.limits import IDEMPOTENCY_KEY_LENGTH_MAX
 from tidings.http.answers import json_answer
 from tidings.http.body import JSON, NDJSON, decode, media_type, read_body
@@ -21,15 +21,6 @@ from tidings.http.surface import Surface
 
 TRACE_SCOPE_KEY = "tidings.trace_id"  # where the trace middleware leaves the request's trace id
 _EXCLUDED_LENGTH_MAX = 256
-
-
-class Submission(NamedTuple):
-    """One event of a request, checked."""
-
-    draft: Draft
-    tenant: str | None
-    exclude: Exclude | None
-    idempotency_key: str | None
 
 
 async def publish(request: Request, surface: Surface) -> Response:
@@ -42,23 +33,26 @@ async def publish(request: Request, surface: Surface) -> Response:
     body = await read_body(request, surface.settings.limits.body_bytes)
     submissions = _submissions(body, kind, caller, surface)
     trace_id = request.scope.get(TRACE_SCOPE_KEY) or token_hex(16)
-    published: list[dict[str, str]] = []
-    for draft, tenant, exclude, idempotency_key in submissions:
-        if draft.trace_id is None:
-            draft = msgspec.structs.replace(draft, trace_id=trace_id)
-        cursor = await surface.backend.publish_draft(
-            draft, tenant=tenant, exclude=exclude, idempotency_key=idempotency_key
-        )
-        published.append({"topic": draft.topic, "cursor": str(cursor)})
+    events = [_traced(event, trace_id) for event in submissions]
+    cursors = await surface.backend.publish_all(events)
+    published = [
+        {"topic": event.draft.topic, "cursor": str(cursor)} for event, cursor in zip(events, cursors, strict=True)
+    ]
     return json_answer({"published": published})
 
 
-def _submissions(body: bytes, kind: str, caller: Caller, surface: Surface) -> Sequence[Submission]:
+def _traced(event: Outgoing, trace_id: str) -> Outgoing:
+    if event.draft.trace_id is not None:
+        return event
+    return event._replace(draft=msgspec.structs.replace(event.draft, trace_id=trace_id))
+
+
+def _submissions(body: bytes, kind: str, caller: Caller, surface: Surface) -> Sequence[Outgoing]:
     value = None if kind == NDJSON else decode(body)
     if kind == JSON and not isinstance(value, list):
         return [_submission(value, caller)]
     events = _lines(body) if kind == NDJSON else enumerate(value or ())
-    submissions: list[Submission] = []
+    submissions: list[Outgoing] = []
     for index, (number, event) in enumerate(events):
         try:
             submission = _submission(decode(event, "It") if isinstance(event, bytes) else event, caller)
@@ -84,7 +78,7 @@ def _lines(body: bytes) -> Iterator[tuple[int, bytes]]:
     return ((number, line) for number, line in enumerate(body.split(b"\n"), 1) if line.strip())
 
 
-def _submission(value: Any, caller: Caller) -> Submission:
+def _submission(value: Any, caller: Caller) -> Outgoing:
     if not isinstance(value, dict):
         raise PeerError(ErrorCode.BAD_EVENT, "An event must be a JSON object.")
     draft = draft_from(value)
@@ -96,7 +90,7 @@ def _submission(value: Any, caller: Caller) -> Submission:
             path="idempotency_key",
         )
     tenant = caller.acts_for(draft.data.get("tenant_id"), "data.tenant_id")
-    return Submission(draft, tenant, _exclude(value.get("exclude")), key)
+    return Outgoing(draft, tenant, _exclude(value.get("exclude")), key)
 
 
 def _exclude(value: Any) -> Exclude | None:

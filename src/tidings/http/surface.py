@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidings.core.cursor import Cursor
-from tidings.core.events import Draft, Exclude
+from tidings.core.events import Outgoing
 from tidings.core.topics import TopicKey
 from tidings.engine.catalog import Catalog
 from tidings.http.keys import ApiKeys
@@ -16,10 +17,8 @@ from tidings.settings import Settings
 class Backend(Protocol):
     """What the HTTP surface asks of the server. Each may raise BrokerUnavailable; publishing also PeerError."""
 
-    async def publish_draft(
-        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, idempotency_key: str | None
-    ) -> Cursor:
-        """Store one event that was checked, and answer its place."""
+    async def publish_all(self, events: Sequence[Outgoing]) -> list[Cursor]:
+        """Store events that were checked, in their order, and answer their places."""
         ...
 
     async def head(self, key: TopicKey) -> Cursor:

@@ -9,7 +9,6 @@ synchronous code and safe in threads and after a fork, :class:`AsyncPublisher` i
 
 from tidings.publisher.asynchronous import AsyncPublisher
 from tidings.publisher.faults import Refused, Unreachable
-from tidings.publisher.requests import Outgoing
 from tidings.publisher.synchronous import Publisher
 
-__all__ = ["AsyncPublisher", "Outgoing", "Publisher", "Refused", "Unreachable"]
+__all__ = ["AsyncPublisher", "Publisher", "Refused", "Unreachable"]

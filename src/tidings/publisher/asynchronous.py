@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Any
 
 from tidings.client.transports.http import HTTP_FAULTS, HttpClient
+from tidings.core.events import Outgoing
+from tidings.drafting import outgoing
 from tidings.publisher import requests
 from tidings.publisher.faults import Unreachable
-from tidings.publisher.requests import Again, Outgoing, Request
+from tidings.publisher.requests import Again, Request
 from tidings.publisher.synchronous import ATTEMPT_SECONDS, checked_address
 
 _ANSWER_BYTES_MAX = 1024 * 1024
@@ -27,9 +29,7 @@ class AsyncPublisher:
 
     async def publish(self, topic: str, event: str, *, entity_id: object, payload: Any = None, **options: Any) -> str:
         """Tell every subscriber of the topic, and answer the event's cursor."""
-        return (await self.publish_many([Outgoing.of(topic, event, entity_id=entity_id, payload=payload, **options)]))[
-            0
-        ]
+        return (await self.publish_many([outgoing(topic, event, entity_id=entity_id, payload=payload, **options)]))[0]
 
     async def publish_many(self, events: Iterable[Outgoing]) -> list[str]:
         """Publish several in their order, up to 500 in a request; their cursors."""

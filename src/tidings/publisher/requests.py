@@ -1,24 +1,22 @@
 """What is sent and what an answer means, without I/O: both publishers are drivers of this.
 
-An event is checked and encoded when it is made, with what the caller has in hand. Every event carries an idempotency
+Every event carries an idempotency
 key, the caller's or one of ours, so that a request can be repeated until it is answered.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from tidings.core.errors import PeerError, PublishError, UsageError
-from tidings.core.events import Exclude, encode_body
-from tidings.core.limits import IDEMPOTENCY_KEY_LENGTH_MAX, Limits
-from tidings.drafting import draft_of_call
+from tidings.core.errors import PeerError, PublishError
+from tidings.core.events import Outgoing, encode_body
+from tidings.core.limits import Limits
 from tidings.publisher.faults import Refused
 
 _RETRY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -26,52 +24,6 @@ _FIRST_PAUSE_SECONDS = 0.1
 _PAUSE_SECONDS_MAX = 2.0
 _REQUEST_EVENTS_MAX = 500  # in one request: together they are checked before the first is stored
 _REQUEST_BYTES_MAX = 512 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One event, checked and encoded."""
-
-    body: bytes
-    topic: str
-    idempotency_key: str
-
-    @classmethod
-    def of(
-        cls,
-        topic: str,
-        event: str,
-        *,
-        entity_id: object,
-        payload: Any = None,
-        user_id: str | None = None,
-        tenant: str | None = None,
-        timestamp: datetime | None = None,
-        trace_id: str | None = None,
-        version: int | None = None,
-        exclude: Exclude | None = None,
-        idempotency_key: str | None = None,
-    ) -> Outgoing:
-        """The parameters are those of :meth:`tidings.Tidings.publish`.
-
-        Raises PublishError, naming topic and field, for an event that could not be published.
-        """
-        draft = draft_of_call(
-            topic, event, entity_id=entity_id, payload=payload, user_id=user_id, tenant=tenant, timestamp=timestamp,
-            trace_id=trace_id, version=version,
-        )  # fmt: skip
-        if idempotency_key is not None and not 0 < len(idempotency_key) <= IDEMPOTENCY_KEY_LENGTH_MAX:
-            raise UsageError(f"idempotency_key must have 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters")
-        key = idempotency_key or secrets.token_hex(16)
-        try:
-            body = encode_body(draft, Limits())
-        except PeerError as fault:
-            raise PublishError(fault) from None
-        more: dict[str, Any] = {"idempotency_key": key}
-        if exclude is not None:
-            left_out = {"user": exclude.user, "session": exclude.session}
-            more["exclude"] = {name: value for name, value in left_out.items() if value is not None}
-        return cls(b"%b,%b" % (body[:-1], msgspec.json.encode(more)[1:]), topic, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +52,46 @@ class Again:
     seconds: float | None
 
 
-def publishing(events: Iterable[Outgoing]) -> Iterator[Request]:
-    """As few requests as the server's bounds allow, in order."""
-    batch: list[Outgoing] = []
+def publishing(events: Iterable[Outgoing]) -> list[Request]:
+    """As few requests as the server's bounds allow, in order.
+
+    Raises PublishError for an event that could not be published, before anything is sent.
+    """
+    batches: list[list[tuple[bytes, str]]] = []
     size_bytes = 0
     for event in events:
-        if batch and (len(batch) == _REQUEST_EVENTS_MAX or size_bytes + len(event.body) > _REQUEST_BYTES_MAX):
-            yield _publish(batch)
-            batch, size_bytes = [], 0
-        batch.append(event)
-        size_bytes += len(event.body) + 1
-    if batch:
-        yield _publish(batch)
+        one = _encode(event)
+        if not batches or len(batches[-1]) == _REQUEST_EVENTS_MAX or size_bytes + len(one[0]) > _REQUEST_BYTES_MAX:
+            batches.append([])
+            size_bytes = 0
+        batches[-1].append(one)
+        size_bytes += len(one[0]) + 1
+    return [
+        Request(
+            "POST",
+            "publish",
+            b"[%b]" % b",".join(body for body, _ in batch),
+            idempotency_keys=tuple(key for _, key in batch),
+        )
+        for batch in batches
+    ]
 
 
-def _publish(batch: list[Outgoing]) -> Request:
-    body = b"[%b]" % b",".join(event.body for event in batch)
-    return Request("POST", "publish", body, idempotency_keys=tuple(event.idempotency_key for event in batch))
+def _encode(event: Outgoing) -> tuple[bytes, str]:
+    """The event as the server wants it, and its key: without one it could not be sent twice."""
+    key = event.idempotency_key or secrets.token_hex(16)
+    draft = event.draft
+    if event.tenant is not None:
+        draft = msgspec.structs.replace(draft, data={**draft.data, "tenant_id": event.tenant})
+    try:
+        body = encode_body(draft, Limits())
+    except PeerError as fault:
+        raise PublishError(fault) from None
+    more: dict[str, Any] = {"idempotency_key": key}
+    if event.exclude is not None:
+        left_out = {"user": event.exclude.user, "session": event.exclude.session}
+        more["exclude"] = {name: value for name, value in left_out.items() if value is not None}
+    return b"%b,%b" % (body[:-1], msgspec.json.encode(more)[1:]), key
 
 
 def published(answer: Any) -> list[str]:

@@ -14,9 +14,11 @@ from typing import Any
 
 from tidings.client.addresses import Address, parse_address
 from tidings.core.errors import UsageError
+from tidings.core.events import Outgoing
+from tidings.drafting import outgoing
 from tidings.publisher import requests
 from tidings.publisher.faults import Unreachable
-from tidings.publisher.requests import Again, Outgoing, Request
+from tidings.publisher.requests import Again, Request
 
 ATTEMPT_SECONDS = 5.0
 IDLE_MAX = 8  # connections that are kept for the next call
@@ -60,10 +62,12 @@ class Publisher:
 
         Raises PublishError for an event that is none, Refused, and Unreachable.
         """
-        return self.publish_many([Outgoing.of(topic, event, entity_id=entity_id, payload=payload, **options)])[0]
+        return self.publish_many([outgoing(topic, event, entity_id=entity_id, payload=payload, **options)])[0]
 
     def publish_many(self, events: Iterable[Outgoing]) -> list[str]:
-        """Publish several in their order, up to 500 in a request; their cursors. ``Outgoing.of(...)`` makes one.
+        """Publish several in their order, up to 500 in a request; their cursors.
+
+        :param events: made by :func:`tidings.outgoing`; all are checked before the first is sent.
 
         Of each request all or nothing is published. Raises as ``publish``.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from tidings.brokers.memory import MemoryBroker
 from tidings.core.codes import ErrorCode
 from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
-from tidings.core.events import Draft, Exclude, encode_body
+from tidings.core.events import Exclude, Outgoing, encode_body
 from tidings.core.limits import Limits
 from tidings.core.topics import TopicKey
 from tidings.engine.catalog import Catalog
@@ -43,14 +43,15 @@ class FakeServer:
         self.is_ready = True
         self.fault: Exception | None = None
 
-    async def publish_draft(
-        self, draft: Draft, *, tenant: str | None, exclude: Exclude | None, idempotency_key: str | None
-    ) -> Cursor:
+    async def publish_all(self, events: Sequence[Outgoing]) -> list[Cursor]:
         if self.fault is not None:
             raise self.fault
-        key, body = TopicKey(tenant, draft.topic), encode_body(draft, self.limits)
-        stored = await self.broker.publish(key, body, exclude=exclude, idempotency_key=idempotency_key)
-        return stored.cursor
+        cursors: list[Cursor] = []
+        for draft, tenant, exclude, idempotency_key in events:
+            key, body = TopicKey(tenant, draft.topic), encode_body(draft, self.limits)
+            stored = await self.broker.publish(key, body, exclude=exclude, idempotency_key=idempotency_key)
+            cursors.append(stored.cursor)
+        return cursors
 
     async def head(self, key: TopicKey) -> Cursor:
         if self.fault is not None:
