@@ -3,6 +3,7 @@
 
 export type { CoalesceOptions } from "../sync/coalesce.js";
 export { type Conflict, ConflictError, type Decision, type OnConflict } from "../sync/conflict.js";
+export type { FollowOptions } from "../sync/follow-options.js";
 export { ID, type KeyPattern, type KeyRule, type KeyRules } from "../sync/patterns.js";
 export {
   ChangeQueue,
@@ -26,18 +27,15 @@ export {
   type StoredChange,
 } from "../sync/storage.js";
 export type { Topics } from "../sync/topics.js";
+export { useWaitingChanges } from "../sync-react/use-waiting-changes.js";
 export { bindOnlineManager } from "./bind-online-manager.js";
 export { bindQueryClient } from "./bind-query-client.js";
 export { coalescedRefetch } from "./coalesced-refetch.js";
-export {
-  type QueuedMutationOptions,
-  queuedMutation,
-  useWaitingChanges,
-} from "./queued-mutation.js";
+export { type QueuedMutationOptions, queuedMutation } from "./queued-mutation.js";
 export { topicQueryOptions } from "./topic-query-options.js";
 export {
   type MutationTools,
   type TopicMutationOptions,
   useTopicMutation,
 } from "./use-topic-mutation.js";
-export { type FollowOptions, type TopicQueryOptions, useTopicQuery } from "./use-topic-query.js";
+export { type TopicQueryOptions, useTopicQuery } from "./use-topic-query.js";

@@ -1,12 +1,10 @@
-"use client";
 /** Changes to queries that wait in a queue while the server is away, and over a reload. */
 
 import type { QueryClient, QueryKey } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
 import type { ChangeOptions } from "../sync/change.js";
-import type { ChangeQueue, WaitingChange } from "../sync/queue.js";
+import type { ChangeQueue } from "../sync/queue.js";
 import type { ChangeTools } from "../sync/tools.js";
-import { queryTarget } from "./use-topic-mutation.js";
+import { targetOf } from "./library.js";
 
 export interface QueuedMutationOptions<TData, TVariables, TCached>
   extends Omit<ChangeOptions<TData, TVariables, TCached>, "send"> {
@@ -28,13 +26,6 @@ export function queuedMutation<TData, TVariables, TCached>(
   return queue.define<TData, TVariables, TCached>(name, {
     ...options,
     send: mutationFn,
-    target: (variables) => queryTarget(client, queryKey(variables)),
+    target: (variables) => targetOf(client, queryKey(variables)),
   });
 }
-
-/** The changes that have no answer yet, in their order. */
-export function useWaitingChanges(queue: ChangeQueue): readonly WaitingChange[] {
-  return useSyncExternalStore(queue.subscribe, queue.get, () => NONE);
-}
-
-const NONE: readonly WaitingChange[] = Object.freeze([]);

@@ -2,7 +2,6 @@
 /** `useMutation` whose change is seen at once, and undone if it is refused. */
 
 import {
-  type QueryClient,
   type QueryKey,
   type UseMutationOptions,
   type UseMutationResult,
@@ -12,10 +11,10 @@ import {
 import { useRef } from "react";
 import { useLatest } from "../react/latest.js";
 import { useTidings } from "../react/provider.js";
-import { Change, type ChangeOptions, type Target } from "../sync/change.js";
+import type { ChangeOptions } from "../sync/change.js";
 import type { ChangeTools } from "../sync/tools.js";
-import { queryHost } from "../tanstack/host.js";
-import { hashOf, LIBRARY, registryFor } from "./library.js";
+import { changeCallbacks, type UnderWay } from "../tanstack/mutation.js";
+import { targetOf } from "./library.js";
 
 /** What a mutation needs to be known again: use `fetch`, or send `headers` yourself. */
 export type MutationTools = ChangeTools;
@@ -41,61 +40,21 @@ export function useTopicMutation<
 >(
   options: TopicMutationOptions<TData, TError, TVariables, TOnMutate, TCached>,
 ): UseMutationResult<TData, TError, TVariables, TOnMutate> {
-  const { mutationFn, queryKey, optimistic, revisionOf, onConflict, onMutate, onError, ...rest } =
-    options;
+  const { mutationFn, queryKey, optimistic, revisionOf, onConflict, ...rest } = options;
   const client = useQueryClient();
   const live = useTidings();
   const latest = useLatest({ send: mutationFn, queryKey, optimistic, revisionOf, onConflict });
-  const underWay = useRef(new Map<unknown, Change<TData, TVariables, TCached>>()).current;
-
-  /** Once for a mutation, however often it is tried: between two tries its change stays on the screen. */
-  const lay = (key: unknown, variables: TVariables): Change<TData, TVariables, TCached> => {
-    const target = queryTarget(client, latest.current.queryKey);
-    const change = new Change(live, target, variables, () => latest.current);
-    underWay.set(key, change);
-    return change;
+  const underWay = useRef<UnderWay<TData, TVariables, TCached>>(new Map()).current;
+  const parts = {
+    live,
+    target: () => targetOf(client, latest.current.queryKey),
+    options: () => latest.current,
   };
-
-  return useMutation<TData, TError, TVariables, TOnMutate>({
+  const callbacks = changeCallbacks(parts, underWay, rest);
+  return useMutation({
     // The browser's word on being offline is a guess: the request itself tells, and then the change is undone.
     networkMode: "always",
     ...rest,
-    // Here and not with the request: a mutation that waits for its turn, or for the network, is seen at once.
-    onMutate: (variables, ...more) => {
-      lay(keyOf(variables, more), variables);
-      return onMutate?.(variables, ...more) as TOnMutate;
-    },
-    mutationFn: async (variables: TVariables, ...more: unknown[]) => {
-      const key = keyOf(variables, more);
-      // One that was kept over a reload comes without its `onMutate`.
-      const change = underWay.get(key) ?? lay(key, variables);
-      const { result } = await change.send();
-      underWay.delete(key);
-      return result;
-    },
-    onError: (error, variables, result, ...more) => {
-      const key = keyOf(variables, more);
-      underWay.get(key)?.undo();
-      underWay.delete(key);
-      return onError?.(error, variables, result, ...more);
-    },
-  });
-}
-
-/** A query as what changes are laid over. */
-export function queryTarget(client: QueryClient, queryKey: QueryKey): Target {
-  const hash = hashOf(client, queryKey);
-  const registry = registryFor(client);
-  const host = queryHost(client, LIBRARY, queryKey, hash);
-  return {
-    layers: registry.layers(hash),
-    follower: () => registry.follower(hash),
-    read: host.read,
-    refetch: host.refetch,
-  };
-}
-
-/** What tells one mutation from another: the context that TanStack Query hands to its functions, where it does. */
-function keyOf(variables: unknown, more: readonly unknown[]): unknown {
-  return more[0] ?? variables;
+    ...callbacks,
+  } as UseMutationOptions<TData, TError, TVariables, TOnMutate>);
 }

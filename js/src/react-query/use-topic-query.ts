@@ -11,32 +11,17 @@ import {
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
-import { useLatest } from "../react/latest.js";
+import { useCallback } from "react";
 import { useTidings } from "../react/provider.js";
 import { SPREAD_MS } from "../sync/coalesce.js";
-import { Follower } from "../sync/follower.js";
+import type { FollowOptions } from "../sync/follow-options.js";
 import { withLayers } from "../sync/layers.js";
-import { type FollowState, WAITING } from "../sync/liveness.js";
-import { type Apply, rulesOf, type Sync } from "../sync/rules.js";
-import { type Topics, topicsOf } from "../sync/topics.js";
+import { rulesOf } from "../sync/rules.js";
+import { topicsOf } from "../sync/topics.js";
+import { useFollowing, useLayers } from "../sync-react/use-following.js";
 import { fetchFollowed } from "../tanstack/fetching.js";
 import { positionsIn, queryHost } from "../tanstack/host.js";
 import { LIBRARY, registryFor } from "./library.js";
-
-/** How a query's data follows topics. */
-export interface FollowOptions<TQueryFnData> {
-  /** What the data follows; a function of the data where only that knows; null: nothing. */
-  topics: Topics<TQueryFnData>;
-  /** What events do to the data; without it, and without `apply`, each refetches. */
-  sync?: Sync<TQueryFnData>;
-  /** The short form: the data after an event; REFETCH where the event does not say enough. */
-  apply?: Apply<TQueryFnData>;
-  /** A refetch for an event waits a random part of this (400), so that all screens do not ask at once. */
-  spreadMs?: number;
-  /** False: an ordinary query, which costs no subscription. */
-  live?: boolean;
-}
 
 export interface TopicQueryOptions<TQueryFnData, TError, TData, TQueryKey extends QueryKey>
   extends UseQueryOptions<TQueryFnData, TError, TData, TQueryKey>,
@@ -71,14 +56,15 @@ export function useTopicQuery<
   const names = topicsOf(topics, client.getQueryData<TQueryFnData>(query.queryKey));
   const isOn = wanted && names.length > 0 && isEnabled(options, client.getQueryCache().get(hash));
   const followed = useFollowing({
-    hash,
-    queryKey: query.queryKey,
+    live,
+    registry,
+    name: hash,
+    host: () => queryHost(client, LIBRARY, query.queryKey, hash),
     topics: isOn ? names : [],
-    rules: { sync, apply },
+    rules: () => rulesOf(sync, apply),
     spreadMs,
   });
-  const layers = registry.layers(hash);
-  const over = useSyncExternalStore(layers.subscribe, layers.get, layers.get);
+  const over = useLayers(registry, hash);
   const { select } = query;
   const layered = useCallback(
     (data: TQueryFnData): TData => {
@@ -104,49 +90,6 @@ export function useTopicQuery<
     // The next poll is the next try: a server that is away gets no four requests for each.
     ...(polls && hasData ? { retry: false } : {}),
   });
-}
-
-interface Following {
-  hash: string;
-  queryKey: QueryKey;
-  topics: readonly string[];
-  rules: { sync: unknown; apply: unknown };
-  spreadMs: number;
-}
-
-/** Hold the query's follower while there are topics. Its effect stands before that of `useQuery`, which fetches. */
-function useFollowing({ hash, queryKey, topics, rules, spreadMs }: Following): FollowState {
-  const client = useQueryClient();
-  const live = useTidings();
-  const registry = registryFor(client);
-  const latest = useLatest({ rules, queryKey, spreadMs });
-  const [state, setState] = useState<FollowState>(WAITING);
-  const key = JSON.stringify(topics);
-  const isOn = topics.length > 0;
-  useEffect(() => {
-    if (!isOn) return;
-    const { follower, release } = registry.hold(hash, () => {
-      const { queryKey: of, spreadMs: spread } = latest.current;
-      return new Follower({
-        live,
-        host: queryHost(client, LIBRARY, of, hash),
-        layers: registry.layers(hash),
-        rules: () => rulesOf(latest.current.rules.sync, latest.current.rules.apply),
-        spreadMs: spread,
-      });
-    });
-    const unlisten = follower.liveness.listen(setState);
-    return () => {
-      unlisten();
-      release();
-    };
-  }, [client, live, registry, hash, isOn, latest]);
-  useEffect(() => {
-    const follower = isOn ? registry.follower(hash) : undefined;
-    follower?.follow(JSON.parse(key) as string[]);
-    setState(follower?.liveness.state ?? WAITING);
-  }, [registry, hash, isOn, key]);
-  return state;
 }
 
 function isEnabled(query: { enabled?: unknown; queryFn?: unknown }, known: unknown): boolean {

@@ -1,5 +1,6 @@
 /** TanStack Query's cache as the floor below sees one. The same for React and for Vue. */
 
+import type { Target } from "../sync/change.js";
 import type { CursorsByTopic, Host, Scheduler } from "../sync/host.js";
 import { type Registry, registryOf } from "../sync/registry.js";
 
@@ -26,6 +27,7 @@ export interface QueryLike {
     readonly data?: unknown;
   };
   readonly promise?: Promise<unknown> | undefined;
+  isActive(): boolean;
 }
 
 export interface CacheEvent {
@@ -40,6 +42,7 @@ export interface ClientLike {
   setQueryData(key: Key, data: unknown): unknown;
   getQueryCache(): {
     get(hash: string): unknown;
+    getAll(): unknown[];
     subscribe(listener: (event: never) => void): () => void;
   };
   refetchQueries(filters: { queryKey: Key; exact: boolean }, options: object): Promise<unknown>;
@@ -113,4 +116,21 @@ export function keepPositions(
 ): void {
   if (positions === null && positionsIn(client, hash) === undefined) return;
   client.setQueryData(positionsKey(hash), positions);
+}
+
+/** A query as what changes are laid over. */
+export function queryTarget(
+  client: ClientLike,
+  library: Library,
+  queryKey: Key,
+  hash: string,
+): Target {
+  const registry = registryOfClient(client, library);
+  const host = queryHost(client, library, queryKey, hash);
+  return {
+    layers: registry.layers(hash),
+    follower: () => registry.follower(hash),
+    read: host.read,
+    refetch: host.refetch,
+  };
 }
