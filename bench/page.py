@@ -17,6 +17,7 @@ def write(results: Results) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{PAGE} has lost its marks")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{tables.markdown(results)}\n{END}{after}")
+    picture = f"![Deliveries a second by server](images/{PICTURE.name})"
+    PAGE.write_text(f"{before}{BEGIN}\n\n{picture}\n\n{tables.markdown(results)}\n{END}{after}")
     PICTURE.write_text(plot.svg(results))
     results.save(KEPT)

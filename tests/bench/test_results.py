@@ -79,6 +79,7 @@ def test_the_page_keeps_its_words(results: Results, tmp_path: Path, monkeypatch:
     page.write(results)
     text = page.PAGE.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text and "90,000" in text
+    assert "](images/PICTURE)" in text and (tmp_path / "PICTURE").read_text().startswith("<svg")
     page.PAGE.write_text("no marks")
     with pytest.raises(ValueError, match="has lost its marks"):
         page.write(results)
