@@ -1,9 +1,9 @@
 /** The client that the application holds. */
 
-import { Driver, memoryKey, type Told } from "./driver.js";
+import { memoryKey, type Told } from "./driver.js";
+import { type Engine, openEngine } from "./engine.js";
 import type { Environment } from "./environment.js";
 import { Http, newTrace } from "./http.js";
-import { Machine } from "./machine/machine.js";
 import type { MachineOptions } from "./machine/values.js";
 import { explain, tell } from "./reports.js";
 import { Subscribers } from "./subscribers.js";
@@ -38,8 +38,7 @@ type Settle = { resolve: (value: { cursor: string }) => void; reject: (error: Er
 
 export class Client implements Live {
   readonly #environment: Environment;
-  readonly #machine: Machine;
-  readonly #driver: Driver;
+  readonly #engine: Engine;
   readonly #http: Http;
   readonly #subscribers: Subscribers;
   readonly #listeners = new Set<(status: Status) => void>();
@@ -54,15 +53,15 @@ export class Client implements Live {
   constructor(options: ConnectOptions, environment: Environment) {
     this.#options = options;
     this.#environment = environment;
-    this.#machine = new Machine(machineOptions(options, environment));
     const url = options.url ?? DEFAULT_URL;
-    this.#driver = new Driver({
+    const engine = {
       url,
       environment,
-      machine: this.#machine,
+      settings: machineOptions(options, environment),
       auth: () => this.#options.auth,
-      tell: (effect) => this.#tell(effect),
-    });
+      tell: (effect: Told) => this.#tell(effect),
+    };
+    this.#engine = openEngine(engine, options.share === "tabs");
     this.#http = new Http(environment, url, () => this.#mark("fetchedAt"));
     this.fetch = this.#http.fetch;
     this.#subscribers = new Subscribers((cause, topic) =>
@@ -101,14 +100,14 @@ export class Client implements Live {
       options,
     });
     const since = sinceByTopic(names, options.since);
-    this.#driver.feed({
+    this.#engine.feed({
       input: "subscribe",
       subscriber: id,
       topics: names,
       ...(since ? { since } : {}),
     });
     return () => {
-      if (this.#subscribers.remove(id)) this.#driver.feed({ input: "unsubscribe", subscriber: id });
+      if (this.#subscribers.remove(id)) this.#engine.feed({ input: "unsubscribe", subscriber: id });
     };
   }
 
@@ -121,7 +120,7 @@ export class Client implements Live {
     const request = this.#nextNumber++;
     return new Promise((resolve, reject) => {
       this.#settles.set(request, { resolve, reject });
-      this.#driver.feed({
+      this.#engine.feed({
         input: "publish",
         request,
         topic,
@@ -149,7 +148,7 @@ export class Client implements Live {
   }
 
   topicState(name: string): TopicState {
-    const topic = this.#machine.topic(name);
+    const topic = this.#engine.view.topic(name);
     if (topic === null) return STATES.idle;
     if (topic.error === null || topic.state !== "denied") return STATES[topic.state];
     const known = this.#denied.get(topic.error);
@@ -160,29 +159,29 @@ export class Client implements Live {
   }
 
   position(topic: string): string | null {
-    return this.#machine.topic(topic)?.cursor ?? null;
+    return this.#engine.view.topic(topic)?.cursor ?? null;
   }
 
   reconnect(): void {
-    this.#driver.feed({ input: "reconnect" });
+    this.#engine.feed({ input: "reconnect" });
     this.#mark("askedAt");
   }
 
   reauth(): void {
-    this.#driver.feed({ input: "reauth" });
+    this.#engine.feed({ input: "reauth" });
   }
 
   pause(): void {
-    this.#driver.feed({ input: "pause" });
+    this.#engine.feed({ input: "pause" });
   }
 
   resume(): void {
-    this.#driver.feed({ input: "resume" });
+    this.#engine.feed({ input: "resume" });
   }
 
   close(): void {
-    this.#driver.feed({ input: "close" });
-    this.#driver.end();
+    this.#engine.feed({ input: "close" });
+    this.#engine.end();
     this.#subscribers.clear();
   }
 
@@ -227,9 +226,9 @@ export class Client implements Live {
   debug(): Debug {
     return {
       status: this.#status,
-      generation: this.#machine.generation,
+      generation: this.#engine.view.generation,
       subscribers: this.#subscribers.size,
-      topics: this.#machine.topics(),
+      topics: this.#engine.view.topics(),
     };
   }
 

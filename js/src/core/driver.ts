@@ -46,6 +46,10 @@ export class Driver {
     this.#options = options;
   }
 
+  get view(): Machine {
+    return this.#options.machine;
+  }
+
   /** Hand an input in, and do all that follows from it. */
   feed(input: Input): void {
     const { environment, machine } = this.#options;

@@ -130,6 +130,8 @@ export interface ConnectOptions {
   timing?: Timing;
   WebSocket?: SocketConstructor;
   fetch?: typeof fetch;
+  /** One connection for all tabs of this browser that show the same user; each its own where that cannot be had. */
+  share?: "tabs" | false;
   /** Clients of the same address are one client; another name makes another. */
   name?: string;
 }
