@@ -127,7 +127,7 @@ class Connection:
             self.ended.append(code)
             self.sink.close(code, reason)
 
-    def gone(self) -> None:
+    def gone(self, *, goodbye: bool = False) -> None:
         self.gones += 1
 
 

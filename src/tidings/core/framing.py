@@ -14,14 +14,15 @@ _LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 class Framed:
     """A publication ready to be sent: ``json``, ``sse`` and ``websocket`` (bytes), and ``text`` (str)."""
 
-    __slots__ = ("_json", "_sse", "_text", "_websocket", "publication")
+    __slots__ = ("_json", "_sse", "_text", "publication", "websocket")
+
+    websocket: bytes  #: the event as one WebSocket frame, header and all
 
     def __init__(self, publication: Publication) -> None:
         self.publication = publication
         self._json: bytes | None = None
         self._sse: bytes | None = None
         self._text: str | None = None
-        self._websocket: bytes | None = None
 
     @property
     def json(self) -> bytes:
@@ -37,12 +38,12 @@ class Framed:
             self._text = self.json.decode()
         return self._text
 
-    @property
-    def websocket(self) -> bytes:
-        """The same as one WebSocket frame, header and all."""
-        if self._websocket is None:
-            self._websocket = text_frame(self.json)
-        return self._websocket
+    def __getattr__(self, name: str) -> bytes:
+        # Called only while the slot is empty: it is read for every delivery, and a property would cost a call.
+        if name != "websocket":
+            raise AttributeError(name)
+        self.websocket = text_frame(self.json)
+        return self.websocket
 
     @property
     def sse(self) -> bytes:

@@ -32,15 +32,15 @@ class Walk:
         exclude = self._framed.publication.exclude
         live = State.LIVE
         end = min(self._next + count, len(self._listeners))
-        for index in range(self._next, end):
-            subscription = self._listeners[index]
+        framed = self._framed
+        for subscription in self._listeners[self._next : end]:
             if subscription.state is not live:
                 continue
             session = subscription.session
             if exclude is not None and exclude.covers(session.user, session.id):
                 continue
             try:
-                session.push(self._framed)
+                session.push(framed)
             except Exception as error:
                 self.failed.append((subscription, error))
         self._next = end

@@ -213,9 +213,22 @@ class FastLink(asyncio.Protocol):
 
     def push(self, framed: Framed) -> None:
         """Send an event: the same bytes for every subscriber."""
-        if not self._closing:
-            self.pushed_count += 1
-            self._put(framed.websocket)
+        if self._closing:
+            return
+        self.pushed_count += 1
+        frame = framed.websocket
+        pending = self._pending
+        if self._backlog is None:
+            # The two cases of nearly every delivery, with no call that they can do without.
+            if pending is None:
+                self._pending = self._path.turn.begin(self, frame)
+                return
+            if pending.next is not None and pending.next_frame is frame:  # others have gone the same way
+                self._pending = pending = pending.next
+                if pending.size_bytes > TURN_BYTES:
+                    self.flush()
+                return
+        self._put(frame)
 
     def send(self, frame: bytes) -> None:
         """Send a control frame."""
@@ -260,7 +273,8 @@ class FastLink(asyncio.Protocol):
                 self._transport.write(pending.data)
             except RuntimeError as error:  # uvloop, for a transport that the other side has closed meanwhile
                 log.debug("a write failed: %s", error)
-        self._wake()
+        if self._drained is not None:
+            self._wake()
 
     def _put(self, frame: bytes) -> None:
         backlog = self._backlog

@@ -17,24 +17,27 @@ SLICE_LINKS = 128  # and looks at the clock after so many
 
 
 class Joined:
-    """A sequence of frames. ``then`` is nearly free where another connection has gone the same way."""
+    """A sequence of frames. ``then`` is nearly free where another connection has gone the same way.
 
-    __slots__ = ("_before", "_data", "_frame", "_next", "_next_frame", "size_bytes")
+    :ivar next: the sequence that was asked for last, with ``next_frame`` behind this one; None before that.
+    """
+
+    __slots__ = ("_before", "_data", "_frame", "next", "next_frame", "size_bytes")
 
     def __init__(self, before: Joined | None = None, frame: bytes = b"") -> None:
         self.size_bytes: int = len(frame) if before is None else before.size_bytes + len(frame)
         self._before = before
         self._frame = frame
         self._data: bytes | None = None
-        self._next_frame: bytes | None = None
-        self._next: Joined | None = None
+        self.next_frame: bytes | None = None
+        self.next: Joined | None = None
 
     def then(self, frame: bytes) -> Joined:
         """The sequence with this frame behind it; the same object for the same frame, asked one after the other."""
-        following = self._next
-        if following is None or self._next_frame is not frame:
-            following = self._next = Joined(self, frame)
-            self._next_frame = frame
+        following = self.next
+        if following is None or self.next_frame is not frame:
+            following = self.next = Joined(self, frame)
+            self.next_frame = frame
         return following
 
     @property
@@ -78,7 +81,8 @@ class Turn:
         if not self._links:
             asyncio.get_running_loop().call_soon(self._flush)
         self._links.append(link)
-        return self._start.then(frame)
+        start = self._start
+        return start.next if start.next is not None and start.next_frame is frame else start.then(frame)
 
     def clear(self) -> None:
         """Forget what waited: the loop that should have written it is no more."""
