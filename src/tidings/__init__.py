@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidings.core.topics import user_topic
     from tidings.drafting import outgoing
     from tidings.ports import Credentials
+    from tidings.presence import Present
     from tidings.server import Tidings
     from tidings.settings import ConfigurationError, Settings
 
@@ -39,6 +40,7 @@ __all__ = [
     "Limits",
     "Outgoing",
     "PeerError",
+    "Present",
     "PublishError",
     "Settings",
     "Tidings",
@@ -63,6 +65,7 @@ _HOME = {
     "Limits": "core.limits",
     "Outgoing": "core.events",
     "PeerError": "core.errors",
+    "Present": "presence",
     "PublishError": "core.errors",
     "Settings": "settings",
     "Tidings": "server",

@@ -1,19 +1,21 @@
 """The contracts between the floors. Their comments are the semantics: an implementer needs nothing else.
 
-Who implements what: brokers implement :class:`Broker`; the engine implements :class:`Receiver`; transports
-implement :class:`Sink`; ``auth`` implements :class:`Authenticator` and :class:`Authorizer`, and so may users.
+Who implements what: brokers implement :class:`Broker`, and may have a :class:`Presence`; the engine implements
+:class:`Receiver` and :class:`PresenceReceiver`; transports implement :class:`Sink`; ``auth`` implements
+:class:`Authenticator` and :class:`Authorizer`, and so may users.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from tidings.core.cursor import Cursor
 from tidings.core.events import Draft, Exclude, Publication
+from tidings.core.frames import Member
 from tidings.core.framing import Framed
 from tidings.core.identity import Identity
 from tidings.core.numbering import Numbered
@@ -131,6 +133,71 @@ class Broker(Protocol):
         ...
 
 
+class PresenceReceiver(Protocol):
+    """What a presence store tells the node. Called on the event loop; returns at once and never raises.
+
+    It is about the members of *other* nodes alone, and of keys that are watched. To be told a thing twice is harmless.
+    """
+
+    def present(self, key: TopicKey, members: Sequence[Member]) -> None:
+        """All of them at this moment, in place of what was told before: once after ``watch``, and after a trouble."""
+        ...
+
+    def entered(self, key: TopicKey, member: Member) -> None:
+        """One has come, or has changed its state."""
+        ...
+
+    def exited(self, key: TopicKey, session: str) -> None:
+        """One has left, or its node has died."""
+        ...
+
+
+class Presence(Protocol):
+    """Who is on which topic, over all nodes of one broker. Not kept: a member lives as long as its node says so.
+
+    ``enter``, ``exit``, ``watch`` and ``unwatch`` return at once, on the event loop, and take effect in their order.
+    What cannot be told to the other nodes at the moment is told as soon as it can be, the newest only. The members of
+    a node that has died are gone within 30 s. Keys never meet: no tenant sees another's members.
+    """
+
+    async def start(self, receiver: PresenceReceiver) -> None:
+        """Begin. What is needed for the first member only, such as a file, may be opened with that."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything. This node's members may be seen by the others for 5 s, while clients move over."""
+        ...
+
+    def enter(self, key: TopicKey, member: Member) -> None:
+        """A member of this node has come, or has changed its state."""
+        ...
+
+    def exit(self, key: TopicKey, session: str) -> None:
+        """It has left."""
+        ...
+
+    def watch(self, key: TopicKey) -> None:
+        """From now on the receiver is told of the key's members on other nodes, at first by ``present``."""
+        ...
+
+    def unwatch(self, key: TopicKey) -> None:
+        """Stop that. What is under way may still come."""
+        ...
+
+    async def members(self, key: TopicKey) -> Sequence[Member]:
+        """All members of all nodes. Raises BrokerUnavailable."""
+        ...
+
+
+@runtime_checkable
+class KeepsPresence(Protocol):
+    """A broker that has a presence store of its own."""
+
+    def presence(self) -> Presence:
+        """A store beside the broker's events; called once, before either is started."""
+        ...
+
+
 class Sink(Protocol):
     """The way out of one connection. Nothing here waits or raises: what cannot be sent is dropped with it."""
 
@@ -203,6 +270,15 @@ class Authorizer(Protocol):
         ...
 
 
+@runtime_checkable
+class PresenceAuthorizer(Protocol):
+    """An authorizer with rules of its own for presence; without them who may subscribe may be present."""
+
+    async def allows_presence(self, identity: Identity, topic: str) -> bool:
+        """Whether the identity, which has subscribed to the topic, may see who is there and be seen."""
+        ...
+
+
 class Clock(Protocol):
     """Time, handed in so that tests move it."""
 
@@ -224,6 +300,11 @@ __all__ = [
     "CredentialSource",
     "Credentials",
     "Identity",
+    "KeepsPresence",
+    "Member",
+    "Presence",
+    "PresenceAuthorizer",
+    "PresenceReceiver",
     "PublishNumbered",
     "Receiver",
     "Sink",

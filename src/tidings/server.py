@@ -29,7 +29,8 @@ from tidings.http import ExposingMiddleware, add_cursor, other_methods, routes
 from tidings.http.answers import error_answer
 from tidings.observe.logs import redact_uvicorn
 from tidings.observe.trace import TraceMiddleware
-from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials, Source, Stored
+from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials, KeepsPresence, Member, Source, Stored
+from tidings.presence import Present, present
 from tidings.settings import ConfigurationError, Settings
 from tidings.transports.doors import Doors, House
 from tidings.transports.websocket_fast_path import FastPath, FastPathMiddleware
@@ -92,10 +93,11 @@ class Tidings:
         self._clock = clock or SystemClock()
         self._catalog = Catalog(self.settings.topics)
         limits = self.settings.limits
+        if broker is None or isinstance(broker, str):
+            broker = broker_from_url(self.settings.broker, limits, self._clock)
         ports = Ports(
-            broker=broker_from_url(self.settings.broker, limits, self._clock)
-            if broker is None or isinstance(broker, str)
-            else broker,
+            broker=broker,
+            presence=broker.presence() if isinstance(broker, KeepsPresence) else None,
             authenticator=_authenticator(authenticate, self.settings),
             authorizer=_authorizer(authorize, self.settings),
             clock=self._clock,
@@ -257,6 +259,17 @@ class Tidings:
             add_cursor(response.headers, topic, cursor)
         return cursor
 
+    async def members(self, topic: str, *, tenant: str | None = None) -> list[Present]:
+        """Who is present on the topic, in all processes; several connections of a user are several of them.
+
+        Raises UsageError for a topic that is none, and where the broker keeps no presence; BrokerUnavailable.
+        """
+        try:
+            check_topic(topic)
+            return [present(member) for member in await self.present_on(TopicKey(tenant, topic))]
+        except PeerError as fault:
+            raise UsageError(fault.message) from None
+
     async def disconnect(
         self, user: str | None = None, *, tenant: str | None = None, session: str | None = None
     ) -> int:
@@ -291,6 +304,11 @@ class Tidings:
         """Where a topic stands now."""
         await self.start()
         return await self.node.publisher.head(key)
+
+    async def present_on(self, key: TopicKey) -> Sequence[Member]:
+        """Who is present on a topic, as its frames have it. Raises PeerError or BrokerUnavailable."""
+        await self.start()
+        return await self.node.presences.members(key)
 
     def ready(self) -> bool:
         """Whether the broker is connected."""

@@ -200,7 +200,7 @@ async def test_exclude_by_user_holds() -> None:
         ({"json": {}}, 400, "bad_frame"),
         ({"json": {"topics": [LIST], "since": []}}, 400, "bad_frame"),
         ({"json": {"topics": [LIST], "id": "x" * 65}}, 400, "bad_frame"),
-        ({"json": {"topics": [LIST], "presence": True}}, 400, "bad_frame"),
+        ({"json": {"topics": [LIST], "presence": True}}, 400, "no_presence"),
         ({"json": {"type": "publish", "topic": LIST, "event": "UPDATED", "data": {}}}, 400, "bad_frame"),
         ({"json": {"type": "publish", "topics": [LIST]}}, 400, "bad_frame"),
         ({"json": {"topics": [f"gift-list:{number}" for number in range(101)]}}, 400, "too_many_topics"),

@@ -23,6 +23,7 @@ export const ErrorCode = {
   IDENTITY_CHANGED: "identity_changed",
   ORIGIN_FORBIDDEN: "origin_forbidden",
   FORBIDDEN: "forbidden",
+  NO_PRESENCE: "no_presence",
   UNAVAILABLE: "unavailable",
   UNKNOWN_SESSION: "unknown_session",
   UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
@@ -91,6 +92,7 @@ export const errorRetry: ReadonlyMap<string, Retry> = new Map<string, Retry>([
   ["identity_changed", "never"],
   ["origin_forbidden", "never"],
   ["forbidden", "never"],
+  ["no_presence", "never"],
   ["unavailable", "backoff"],
   ["unknown_session", "now"],
   ["unsupported_media_type", "never"],
@@ -117,6 +119,7 @@ export const errorFault: ReadonlyMap<string, Fault> = new Map<string, Fault>([
   ["identity_changed", "client"],
   ["origin_forbidden", "client"],
   ["forbidden", "client"],
+  ["no_presence", "client"],
   ["unavailable", "server"],
   ["unknown_session", "client"],
   ["unsupported_media_type", "publisher"],
@@ -133,7 +136,7 @@ export const errorSentence: ReadonlyMap<string, string> = new Map<string, string
   ],
   [
     "unknown_type",
-    "The frame's type is none that this server knows; use subscribe, unsubscribe, ping, auth or publish.",
+    "The frame's type is none that this server knows; use subscribe, unsubscribe, ping, auth, publish or presence.",
   ],
   [
     "bad_topic",
@@ -167,6 +170,10 @@ export const errorSentence: ReadonlyMap<string, string> = new Map<string, string
     "Pages of this origin may not connect; add it to the server's allowed origins.",
   ],
   ["forbidden", "These credentials do not allow it; ask for the right, or use other credentials."],
+  [
+    "no_presence",
+    "Nobody can be present on this topic, or not this user, or not over this connection; subscribe to it by name, over WebSocket or SSE, where a rule allows presence.",
+  ],
   [
     "unavailable",
     "The broker could not be reached, and whether the event was stored is unknown; try again with the same idempotency key.",

@@ -34,10 +34,14 @@ _log = logging.getLogger("tidings.auth")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Who may subscribe to a topic, and who may publish on it as a client: a rule, everyone, or nobody."""
+    """Who may subscribe to a topic, and who may publish on it as a client: a rule, everyone, or nobody.
+
+    :ivar presence: who of those that may subscribe sees who else is there, and is seen: everyone by default.
+    """
 
     subscribe: Rule | bool = False
     publish: Rule | bool = False
+    presence: Rule | bool = True
 
 
 class _Entry(NamedTuple):
@@ -78,6 +82,14 @@ class RuleAuthorizer:
                 rule = access.subscribe if action == "subscribe" else access.publish
                 return await self._ask(rule, pattern.text, identity, segments)
         return False
+
+    async def allows_presence(self, identity: Identity, topic: str) -> bool:
+        """Whether the identity, which has subscribed to the topic, may be present there: by the rule that decides."""
+        for pattern, access in self._entries:
+            segments = pattern.match(topic)
+            if segments is not None:
+                return await self._ask(access.presence, pattern.text, identity, segments)
+        return True  # granted by the token's own patterns
 
     async def _ask(self, rule: Rule | bool, pattern: str, identity: Identity, segments: Mapping[str, str]) -> bool:
         if isinstance(rule, bool):
@@ -122,7 +134,7 @@ def _entry(text: str, rule: Rule | Access | bool, types: Sequence[str] | None) -
         hint = f"did you mean {near[0]!r}?" if near else "add it to topics=[...]"
         raise UsageError(f"authorize: the rule {text!r} is for a topic type that is not declared; {hint}")
     access = rule if isinstance(rule, Access) else Access(subscribe=rule)
-    for part in (access.subscribe, access.publish):
+    for part in (access.subscribe, access.publish, access.presence):
         _check_rule(pattern, part)
     return _Entry(pattern, access)
 

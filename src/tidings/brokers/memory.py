@@ -13,6 +13,7 @@ from itertools import islice
 from secrets import token_bytes
 from typing import Literal, NamedTuple
 
+from tidings.brokers.memory_presence import MemoryPresence
 from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude, Publication
@@ -176,6 +177,10 @@ class MemoryBroker:
         topic = self._topic(key, now)
         topic.forget(self._limits, now)
         return History(topic.head, topic.since(since, limit), topic.dropped_by)
+
+    def presence(self) -> MemoryPresence:
+        """Of this process alone."""
+        return MemoryPresence()
 
     def statistics(self) -> dict[str, int]:
         """How much is held: topics, and keys that are joined."""

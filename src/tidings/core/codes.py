@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     IDENTITY_CHANGED = "identity_changed"
     ORIGIN_FORBIDDEN = "origin_forbidden"
     FORBIDDEN = "forbidden"
+    NO_PRESENCE = "no_presence"
     UNAVAILABLE = "unavailable"
     UNKNOWN_SESSION = "unknown_session"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -138,7 +139,7 @@ class CloseTraits(NamedTuple):
 _ERRORS: dict[ErrorCode, ErrorTraits] = {
     ErrorCode.BAD_JSON: ErrorTraits("The frame is not JSON; send one JSON object in one text frame.", "client", "never"),
     ErrorCode.BAD_FRAME: ErrorTraits("The frame is not an object of the expected shape; mend the field that the message names.", "client", "never"),
-    ErrorCode.UNKNOWN_TYPE: ErrorTraits("The frame's type is none that this server knows; use subscribe, unsubscribe, ping, auth or publish.", "client", "never"),
+    ErrorCode.UNKNOWN_TYPE: ErrorTraits("The frame's type is none that this server knows; use subscribe, unsubscribe, ping, auth, publish or presence.", "client", "never"),
     ErrorCode.BAD_TOPIC: ErrorTraits("The topic is not resource-type:identifier; use lower case, digits and hyphens before the first colon, and at most 192 characters.", "client", "never"),
     ErrorCode.UNKNOWN_TOPIC_TYPE: ErrorTraits("No topic of this type is declared on the server; use the nearest name that the message gives, or declare the type.", "client", "never"),
     ErrorCode.BAD_EVENT: ErrorTraits("The event is not of the expected shape; mend the field that the message names.", "publisher", "never"),
@@ -153,6 +154,7 @@ _ERRORS: dict[ErrorCode, ErrorTraits] = {
     ErrorCode.IDENTITY_CHANGED: ErrorTraits("The new token names another user or tenant; open a new connection for it.", "client", "never"),
     ErrorCode.ORIGIN_FORBIDDEN: ErrorTraits("Pages of this origin may not connect; add it to the server's allowed origins.", "client", "never"),
     ErrorCode.FORBIDDEN: ErrorTraits("These credentials do not allow it; ask for the right, or use other credentials.", "client", "never"),
+    ErrorCode.NO_PRESENCE: ErrorTraits("Nobody can be present on this topic, or not this user, or not over this connection; subscribe to it by name, over WebSocket or SSE, where a rule allows presence.", "client", "never"),
     ErrorCode.UNAVAILABLE: ErrorTraits("The broker could not be reached, and whether the event was stored is unknown; try again with the same idempotency key.", "server", "backoff"),
     ErrorCode.UNKNOWN_SESSION: ErrorTraits("No stream of yours has this session here; open a new stream with all your positions.", "client", "now"),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorTraits("The body's content type is not supported; send application/json or application/x-ndjson.", "publisher", "never"),

@@ -50,6 +50,9 @@ class Deadlines:
     def next(self) -> float:
         """When to look again."""
         deadline = self._looked_at + self._limits.heartbeat_seconds / 2
+        silent_at = self._heard_at + self._limits.silence_seconds
+        if self._looked_at < silent_at:  # else it has been looked at, on a transport where silence is not judged here
+            deadline = min(deadline, silent_at)
         if self._expires_at is not None:
             grace = self._limits.expiry_grace_seconds if self._expiring_told else 0
             deadline = min(deadline, self._expires_at + grace)

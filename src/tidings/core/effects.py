@@ -12,6 +12,7 @@ from tidings.core.codes import CloseCode, UnrecoveredReason
 from tidings.core.cursor import Cursor
 from tidings.core.events import Draft, Publication
 from tidings.core.frames import FrameId, ServerFrame
+from tidings.core.seats import Seat
 from tidings.core.subscription import Subscription
 
 
@@ -108,6 +109,32 @@ class Store:
     frame_id: FrameId | None
 
 
+@dataclass(frozen=True, slots=True)
+class AuthorizePresence:
+    """*Later*: may the user be present; answer PresenceAuthorized."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """The session is present on the topic with the seat's state, or has changed it; ``members`` follow at first."""
+
+    seat: Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """It is present no longer.
+
+    :ivar is_held: its connection was lost, and may be back in a moment: the others need not see that.
+    """
+
+    seat: Seat
+    is_held: bool
+
+
 Effect = (
     Send | Replay | SendPing | Close | Authenticate | Authorize | Attach | Locate | ReadMore | GoLive | Detach | Store
-)
+    | AuthorizePresence | Enter | Leave
+)  # fmt: skip

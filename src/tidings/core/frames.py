@@ -14,7 +14,7 @@ from tidings.core.codes import CloseCode, ErrorCode
 from tidings.core.errors import PeerError
 from tidings.core.events import Draft, Event, draft_from, nests_too_deep
 from tidings.core.limits import ID_LENGTH_MAX, IDEMPOTENCY_KEY_LENGTH_MAX, NESTING_MAX
-from tidings.core.topics import SYSTEM_TOPIC
+from tidings.core.topics import SYSTEM_TOPIC, check_topic, is_wildcard
 
 FrameId = int | str
 _ID_INTEGER_MAX = 2**53 - 1
@@ -28,6 +28,7 @@ class Subscribe(msgspec.Struct, frozen=True):
 
     topics: list[str]
     since: dict[str, str] = {}
+    presence: bool | None = None
     id: FrameId | None = None
 
 
@@ -59,7 +60,16 @@ class Publish(msgspec.Struct, frozen=True):
     id: FrameId | None = None
 
 
-ClientFrame = Subscribe | Unsubscribe | Ping | Auth | Publish
+class Presence(msgspec.Struct, frozen=True):
+    """Be present on a topic, with a state; or be it no longer."""
+
+    topic: str
+    state: dict[str, Any] | None = None
+    leave: bool | None = None
+    id: FrameId | None = None
+
+
+ClientFrame = Subscribe | Unsubscribe | Ping | Auth | Publish | Presence
 
 
 class FrameError(PeerError):
@@ -94,11 +104,14 @@ def decode_client_frame(text: str | bytes) -> ClientFrame:
         frame_id = _checked_id(envelope.id)
         if envelope.type == "publish":
             return _decode_publish(raw, frame_id)
+        if envelope.type == "presence":
+            return _decode_presence(raw)
         kind = _CLIENT_FRAMES.get(envelope.type)
         if kind is None:
             raise PeerError(
                 ErrorCode.UNKNOWN_TYPE,
-                f"{envelope.type[:40]!r} is no type of frame; use subscribe, unsubscribe, ping, auth or publish.",
+                f"{envelope.type[:40]!r} is no type of frame; "
+                "use subscribe, unsubscribe, ping, auth, publish or presence.",
             )
         return _decode(raw, kind)
     except UnicodeError:
@@ -108,7 +121,7 @@ def decode_client_frame(text: str | bytes) -> ClientFrame:
         raise FrameError(fault, frame_id) from None
 
 
-_CLIENT_FRAMES: dict[str, type[Subscribe] | type[Unsubscribe] | type[Ping] | type[Auth]] = {
+_CLIENT_FRAMES: dict[str, type[Subscribe | Unsubscribe | Ping | Auth]] = {
     "subscribe": Subscribe,
     "unsubscribe": Unsubscribe,
     "ping": Ping,
@@ -138,6 +151,15 @@ def _decode_publish(raw: bytes, frame_id: FrameId | None) -> Publish:
             path="idempotency_key",
         )
     return Publish(draft_from(value), key, frame_id)
+
+
+def _decode_presence(raw: bytes) -> Presence:
+    frame = _decode(raw, Presence)
+    if is_wildcard(frame.topic):
+        message = f"Nobody can be present on {frame.topic}, for it is many topics; name one of them."
+        raise PeerError(ErrorCode.NO_PRESENCE, message, topic=frame.topic)
+    check_topic(frame.topic)
+    return frame
 
 
 def _checked_id(value: FrameId | None) -> FrameId | None:
@@ -244,7 +266,38 @@ class Reconnect(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="r
     delay_ms: int
 
 
-AnyServerFrame = Welcome | Subscribed | Unsubscribed | Error | Pong | Published | Reconnect
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection that is present: its session, whose it is, and what it says of itself, as compact JSON."""
+
+    session: str
+    user: str
+    state: msgspec.Raw
+
+
+class Members(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="members"):
+    """Who is present: the truth of this moment, in place of all before. Without ``members`` the count alone is news."""
+
+    topic: str
+    members: list[Member] | UnsetType = UNSET
+    count: int
+    complete: bool
+
+
+class Joined(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="joined"):
+    """These have come, or have changed their state."""
+
+    topic: str
+    members: list[Member]
+
+
+class Left(ServerFrame, frozen=True, kw_only=True, tag_field="type", tag="left"):
+    """These are present no longer."""
+
+    topic: str
+    sessions: list[str]
+
+
+AnyServerFrame = Welcome | Subscribed | Unsubscribed | Error | Pong | Published | Reconnect | Members | Joined | Left
 
 
 def echo(frame_id: FrameId | None) -> FrameId | UnsetType:
@@ -256,7 +309,11 @@ class _Kind(msgspec.Struct):
     type: str | None = None
 
 
-_KNOWN_SERVER_TYPES = frozenset({"welcome", "subscribed", "unsubscribed", "error", "pong", "published", "reconnect"})
+_KNOWN_SERVER_TYPES = frozenset(
+    {
+        "welcome", "subscribed", "unsubscribed", "error", "pong", "published", "reconnect", "members", "joined", "left",
+    }
+)  # fmt: skip
 
 
 def decode_server_frame(text: str | bytes) -> AnyServerFrame | Event | None:

@@ -12,6 +12,7 @@ from tidings.core.events import Publication
 from tidings.core.frames import FrameId, Welcome, echo
 from tidings.core.identity import Identity
 from tidings.core.limits import Limits
+from tidings.core.seats import Seat
 from tidings.core.subscription import Subscription
 
 
@@ -139,6 +140,14 @@ class StoreRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class PresenceAuthorized:
+    """The answer to AuthorizePresence; ``fault`` where it is refused."""
+
+    seat: Seat
+    fault: PeerError | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     """A deadline passed. ``pushed_count`` and ``sees_pongs`` are the sink's."""
 
@@ -163,7 +172,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The transport is closed."""
+    """The transport is closed; ``goodbye`` where the client had said so by a close of its own."""
+
+    goodbye: bool = False
 
 
 Input = (
@@ -179,6 +190,7 @@ Input = (
     | Broken
     | Stored
     | StoreRefused
+    | PresenceAuthorized
     | Ticked
     | Draining
     | Ended

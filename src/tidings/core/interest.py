@@ -5,7 +5,7 @@ The last missed events and GoLive come out of one call, in one list: no event sl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
@@ -13,11 +13,25 @@ from msgspec import UNSET
 from tidings.core import inputs as i
 from tidings.core.codes import ErrorCode, UnrecoveredReason, UnsubscribedReason
 from tidings.core.cursor import Cursor
-from tidings.core.effects import Attach, Authorize, Detach, Effect, GoLive, Locate, ReadMore, Replay, Send
+from tidings.core.effects import (
+    Attach,
+    Authorize,
+    AuthorizePresence,
+    Detach,
+    Effect,
+    Enter,
+    GoLive,
+    Leave,
+    Locate,
+    ReadMore,
+    Replay,
+    Send,
+)
 from tidings.core.errors import PeerError
 from tidings.core.events import Publication
 from tidings.core.frames import (
     Error,
+    Presence,
     Subscribe,
     Subscribed,
     TopicAnswer,
@@ -27,8 +41,9 @@ from tidings.core.frames import (
 )
 from tidings.core.limits import Limits, exceeds
 from tidings.core.requests import SubscribeRequest
+from tidings.core.seats import Seats, SeatState, no_presence
 from tidings.core.subscription import State, Subscription, size_bytes
-from tidings.core.topics import TopicKey, check_topic
+from tidings.core.topics import TopicKey, check_topic, is_wildcard
 
 if TYPE_CHECKING:
     from tidings.core.subscription import Listener
@@ -37,7 +52,7 @@ if TYPE_CHECKING:
 class Interest:
     """Topic to subscription, and the frames that wait for an answer."""
 
-    __slots__ = ("_limits", "_request_count", "_requests", "_session", "_subscriptions")
+    __slots__ = ("_limits", "_request_count", "_requests", "_seats", "_session", "_subscriptions")
 
     def __init__(self, session: Listener, limits: Limits) -> None:
         self._session = session
@@ -45,6 +60,7 @@ class Interest:
         self._subscriptions: dict[str, Subscription] = {}
         self._requests: dict[int, SubscribeRequest] = {}
         self._request_count = 0
+        self._seats: Seats | None = None  # made when the session is first present somewhere
 
     def holds(self, topic: str) -> bool:
         """Whether publications of the topic reach the session by its name."""
@@ -58,11 +74,15 @@ class Interest:
         effects: list[Effect] = []
         for topic in dict.fromkeys(frame.topics):
             try:
+                if frame.presence and is_wildcard(topic):
+                    raise no_presence(topic)
                 subscription = self._subscriptions.get(topic) or self._ask(request, topic, tenant)
             except PeerError as fault:
                 effects.append(Send(Error.of(fault, frame.id, topic)))
                 continue
             request.pending.add(topic)
+            if frame.presence:
+                self._take_seats().ask(subscription.key, frame.id)
             if subscription.state is State.LIVE:  # nothing is replayed, whatever `since` says
                 effects.append(Locate(number, subscription))
             elif subscription.state is State.CATCHING_UP:
@@ -113,7 +133,7 @@ class Interest:
         for request in self._requests.values():
             request.drop(topic)
         subscription.end()
-        return [Detach(subscription)]
+        return [Detach(subscription), *self._stand_up(topic)]
 
     def look_again(self) -> list[Effect]:
         """After a renewed token: may the user still have what it holds?"""
@@ -179,6 +199,7 @@ class Interest:
                 continue
             del self._requests[number]
             effects.append(Send(request.frame()))
+            effects += self._sit_down(request.answers)
             page_bytes = 0
             for topic in request.answers:
                 subscription = self._subscriptions[topic]
@@ -234,14 +255,71 @@ class Interest:
         subscription.sent = event.start
         return [news, *self._advance(subscription, ())]
 
-    def clear(self) -> list[Subscription]:
-        """The session ends: everything is left."""
-        subscriptions = list(self._subscriptions.values())
-        for subscription in subscriptions:
+    # Presence: see .seats.
+
+    def be_present(self, frame: Presence, now: float) -> list[Effect]:
+        """Take a seat, give it up, or change its state. Raises PeerError."""
+        topic = frame.topic
+        subscription = self._subscriptions.get(topic)
+        if subscription is None:
+            raise no_presence(topic, f"The connection has not subscribed to {topic}; do so first.")
+        if frame.leave:
+            return self._stand_up(topic)
+        seats = self._take_seats()
+        if (fault := seats.too_often(topic, now)) is not None:
+            return [Send(Error.of(fault, frame.id))]  # no bad frame, only a fast client
+        state = seats.read_state(frame)
+        seat = seats.ask(subscription.key, frame.id)
+        if state is not None:
+            seat.state = state
+        if seat.standing is SeatState.TAKEN:
+            return [] if state is None else [Enter(seat)]
+        return self._sit_down([topic]) if subscription.state in (State.LIVE, State.CATCHING_UP) else []
+
+    def _take_seats(self) -> Seats:
+        if self._seats is None:
+            self._seats = Seats(self._limits)
+        return self._seats
+
+    def _sit_down(self, topics: Iterable[str]) -> list[Effect]:
+        """The topics are held: the rules are asked for those where the session wants to be present."""
+        effects: list[Effect] = []
+        for topic in topics if self._seats is not None else ():
+            seat = self._take_seats().get(topic)
+            if seat is not None and seat.standing is SeatState.WAITING:
+                seat.standing = SeatState.ASKED
+                effects.append(AuthorizePresence(seat))
+        return effects
+
+    def presence_authorized(self, event: i.PresenceAuthorized) -> list[Effect]:
+        """The rules have spoken. Refused, the subscription stands."""
+        seat, topic = event.seat, event.seat.key.topic
+        if self._seats is None or self._seats.get(topic) is not seat:
+            return []  # left meanwhile
+        if event.fault is not None:
+            self._seats.drop(topic)
+            return [Send(Error.of(event.fault, seat.frame_id, topic))]
+        seat.standing = SeatState.TAKEN
+        return [Enter(seat)]
+
+    def _stand_up(self, topic: str, *, is_held: bool = False) -> list[Effect]:
+        seat = None if self._seats is None else self._seats.drop(topic)
+        return [] if seat is None else [Leave(seat, is_held)]
+
+    def clear(self, *, is_held: bool) -> list[Effect]:
+        """The session ends: everything is left.
+
+        :param is_held: where it was present, the others need not be told at once: it may be back in a moment.
+        """
+        effects: list[Effect] = []
+        for topic in [] if self._seats is None else self._seats.all():
+            effects += self._stand_up(topic, is_held=is_held)
+        for subscription in self._subscriptions.values():
             subscription.end()
+            effects.append(Detach(subscription))
         self._subscriptions.clear()
         self._requests.clear()
-        return subscriptions
+        return effects
 
 
 def _attach(subscription: Subscription, since: str | None) -> Attach:

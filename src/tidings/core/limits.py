@@ -29,6 +29,8 @@ class Limits:
     body_bytes: int = 1_048_576  # one POST of events
     backlog_bytes: int = 1_048_576  # what waits for one slow reader, before it is cut off with 4503
     hold_bytes: int = 1_048_576  # what a subscription that recovers keeps before it reads history again
+    presence_state_bytes: int = 1_024  # what a member says of itself: where it is and what it does, no content
+    presence_list_bytes: int = 262_144  # one list of members: a quarter of the backlog, which it must never fill
 
     # Rates and counts: what one peer may do.
     topics_per_frame: int = 100
@@ -38,6 +40,8 @@ class Limits:
     frames_per_second: int = 50
     publishes_per_second: int = 10  # for clients; API keys have none
     bad_frames_per_minute: int = 10  # a fuzzer, or a client in a loop
+    presence_members: int = 1_000  # on one topic; more are counted, and no longer named one by one
+    presence_per_second: int = 20  # states of one connection; our clients send 10 at most
     waiting_frames: int = 256  # frames whose answer is under way, for one connection
 
     # History.
@@ -88,6 +92,7 @@ class Limits:
             frames_per_second=0,
             publishes_per_second=0,
             bad_frames_per_minute=0,
+            presence_per_second=0,
             waiting_frames=0,
         )
 

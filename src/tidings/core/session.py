@@ -35,6 +35,7 @@ from tidings.core.frames import (
     FrameId,
     Ping,
     Pong,
+    Presence,
     Publish,
     Published,
     Reconnect,
@@ -47,6 +48,7 @@ from tidings.core.gate import Gate
 from tidings.core.identity import Identity
 from tidings.core.interest import Interest
 from tidings.core.limits import Limits
+from tidings.core.seats import FINAL_CLOSES
 
 
 class State(Enum):
@@ -170,9 +172,6 @@ class Session:
     def _subscribe(self, frame: Subscribe, now: float) -> list[Effect]:
         return self._interest.subscribe(frame, None if self.identity is None else self.identity.tenant)
 
-    def _unsubscribe(self, frame: Unsubscribe, now: float) -> list[Effect]:
-        return self._interest.unsubscribe(frame)
-
     def _ping(self, frame: Ping, now: float) -> list[Effect]:
         return [Send(Pong(id=echo(frame.id)))]
 
@@ -238,11 +237,11 @@ class Session:
 
     def _gone(self, event: i.Gone, now: float) -> list[Effect]:
         self.state = State.CLOSED
-        return list(map(Detach, self._interest.clear()))
+        return self._interest.clear(is_held=not event.goodbye)
 
     def _end(self, code: CloseCode, reason: str) -> list[Effect]:
         self.state = State.CLOSED
-        return [*map(Detach, self._interest.clear()), Close(code, reason)]
+        return [*self._interest.clear(is_held=code not in FINAL_CLOSES), Close(code, reason)]
 
     def _fault(self, fault: PeerError, frame_id: FrameId | None) -> list[Effect]:
         """Answer, and end where the fault has a close code."""
@@ -270,18 +269,19 @@ def _error(fault: PeerError, frame_id: FrameId | None) -> Send:
 
 _Handler = Callable[[Session, Any, float], "list[Effect]"]
 
-FRAMES: dict[type, _Handler] = {
-    Subscribe: Session._subscribe,
-    Unsubscribe: Session._unsubscribe,
-    Ping: Session._ping,
-    Auth: Session._auth,
-    Publish: Session._publish,
-}
-
 
 def _interest(handler: Callable[[Interest, Any], list[Effect]]) -> _Handler:
     return lambda session, event, now: handler(session._interest, event)
 
+
+FRAMES: dict[type, _Handler] = {
+    Subscribe: Session._subscribe,
+    Unsubscribe: _interest(Interest.unsubscribe),
+    Ping: Session._ping,
+    Auth: Session._auth,
+    Publish: Session._publish,
+    Presence: lambda session, frame, now: session._interest.be_present(frame, now),
+}
 
 _ANSWERS: dict[type, _Handler] = {
     i.Authorized: _interest(Interest.authorized),
@@ -291,6 +291,7 @@ _ANSWERS: dict[type, _Handler] = {
     i.Broken: _interest(Interest.broken),
     i.Stored: Session._stored,
     i.StoreRefused: Session._store_refused,
+    i.PresenceAuthorized: _interest(Interest.presence_authorized),
 }
 _NEVER: dict[type, _Handler] = dict.fromkeys(_ANSWERS, Session._out_of_order)
 _END: dict[type, _Handler] = {i.Draining: Session._drain_early, i.Ended: Session._ended, i.Gone: Session._gone}

@@ -106,9 +106,12 @@ class Connection:
         """End the session from this side."""
         self.take(i.Ended(code, reason))
 
-    def gone(self) -> None:
-        """The transport is closed. Must be called once, whoever closed it: the clean-up is here (R8)."""
-        self.take(i.Gone())
+    def gone(self, *, goodbye: bool = False) -> None:
+        """The transport is closed. Must be called once, whoever closed it: the clean-up is here (R8).
+
+        :param goodbye: the client has closed it on purpose; not so where we had told it to move.
+        """
+        self.take(i.Gone(goodbye and not self._services.registry.draining))
         self._services.ticker.drop(self)
         self._services.registry.remove(self)
         for task in self._tasks or ():
@@ -163,6 +166,12 @@ class Connection:
     def _detach(self, effect: e.Detach) -> None:
         self._services.feeds.detach(effect.subscription)
 
+    def _enter(self, effect: e.Enter) -> None:
+        self._services.presences.enter(effect.seat, self.id, self._identity.user, self._sink.send)
+
+    def _leave(self, effect: e.Leave) -> None:
+        self._services.presences.leave(effect.seat, self.id, is_held=effect.is_held)
+
     def _locate(self, effect: e.Locate) -> None:
         cursor = self._services.feeds.completed(effect.subscription.key)
         self.take(i.Located(effect.request, effect.subscription, cursor))
@@ -208,20 +217,22 @@ class Connection:
             batch.append(effect)
         try:
             if len(batch) == 1:
-                self.take(await self._attach(batch[0]))
+                await self._attach(batch[0])
             else:
-                for done in asyncio.as_completed([self._attach(effect) for effect in batch]):
-                    self.take(await done)
+                async with asyncio.TaskGroup() as group:  # one that fails ends the session, and the others with it
+                    for effect in batch:
+                        group.create_task(self._attach(effect))
         finally:
             for _ in batch:
                 self._work.pop(0)
 
-    async def _attach(self, effect: e.Attach) -> i.Input:
+    async def _attach(self, effect: e.Attach) -> None:
         try:
-            return await self._services.feeds.attach(effect)
+            attached = await self._services.feeds.attach(effect)
         except BrokerUnavailable:
             self._spawn(self._attach_when_back(effect))
-            return i.Attached(effect.subscription, None, UnrecoveredReason.UNAVAILABLE)
+            attached = i.Attached(effect.subscription, None, UnrecoveredReason.UNAVAILABLE)
+        self.take(attached)
 
     async def _attach_when_back(self, effect: e.Attach) -> None:
         """The broker is down: the client is told now, and told again when the topic is live."""
@@ -293,6 +304,9 @@ class Connection:
         to = "subscribe to" if action == "subscribe" else "publish on"
         return PeerError(ErrorCode.FORBIDDEN, f"{identity.user} may not {to} {topic}.", topic=topic)
 
+    async def _authorize_presence(self, effect: e.AuthorizePresence) -> i.Input:
+        return await self._services.presences.authorize(effect.seat, self._identity, self._services.authorizer)
+
     async def _store(self, effect: e.Store) -> i.Input:
         topic = effect.draft.topic
         try:
@@ -338,15 +352,19 @@ _CARRY_OUT: dict[type, Callable[[Connection, Any], None]] = {
     e.Close: Connection._close,
     e.GoLive: Connection._go_live,
     e.Detach: Connection._detach,
+    e.Enter: Connection._enter,
+    e.Leave: Connection._leave,
     e.Locate: Connection._locate,
     e.ReadMore: Connection._read_more,
     e.Authenticate: Connection._later,
     e.Authorize: Connection._later,
+    e.AuthorizePresence: Connection._later,
     e.Attach: Connection._later,
     e.Store: Connection._later,
 }
 _AWAIT: dict[type, Callable[[Connection, Any], Any]] = {
     e.Authenticate: Connection._authenticate,
     e.Authorize: Connection._authorize,
+    e.AuthorizePresence: Connection._authorize_presence,
     e.Store: Connection._store,
 }

@@ -16,11 +16,12 @@ from tidings.engine.connection import Connection
 from tidings.engine.control import Control, Disconnect
 from tidings.engine.drain import drain, send_back
 from tidings.engine.feeds import Feeds
+from tidings.engine.presence import Presences
 from tidings.engine.publisher import Publisher
 from tidings.engine.registry import Registry
 from tidings.engine.services import Services
 from tidings.engine.ticker import Ticker
-from tidings.ports import Authenticator, Authorizer, Broker, Clock, Sink
+from tidings.ports import Authenticator, Authorizer, Broker, Clock, Presence, Sink
 
 log = logging.getLogger("tidings.node")
 
@@ -33,6 +34,7 @@ class Ports:
     authenticator: Authenticator
     authorizer: Authorizer
     clock: Clock
+    presence: Presence | None = None  # without one nobody can be present
 
 
 class Node:
@@ -54,6 +56,7 @@ class Node:
             on_failed=self._failed,
             on_type=catalog.seen,
         )
+        self.presences = Presences(ports.presence, limits)
         self.ready = False
         self.drain_expected = False  # the process was told to stop, and who runs it will call drain()
         self._broker = ports.broker
@@ -72,6 +75,7 @@ class Node:
             publisher=self.publisher,
             registry=self._registry,
             ticker=self._ticker,
+            presences=self.presences,
         )
 
     async def start(self) -> None:
@@ -81,6 +85,7 @@ class Node:
         await self._broker.start(self._control or self.feeds)
         if self._control is not None:
             await self._control.start()
+        await self.presences.start()
         self._ticker.set(self, self._clock.monotonic() + self.limits.position_check_seconds)
         self.ready = True
         log.info("ready")
@@ -100,6 +105,7 @@ class Node:
         await self.drain(0)
         await self.feeds.close()
         self._ticker.close()
+        await self.presences.close()
         await self._broker.close()
         log.info("closed")
 
@@ -137,7 +143,8 @@ class Node:
 
     def statistics(self) -> dict[str, int]:
         """Plain counters of all parts."""
-        return {**self._registry.statistics(), **self.hub.statistics(), **self.feeds.statistics()}
+        parts = (self._registry, self.hub, self.feeds, self.presences)
+        return {name: count for part in parts for name, count in part.statistics().items()}
 
     def tick(self) -> float:
         """Look at the positions of all feeds, for as long as the node lives."""

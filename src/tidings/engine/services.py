@@ -8,6 +8,7 @@ from tidings.core.hub import Hub
 from tidings.core.limits import Limits
 from tidings.engine.catalog import Catalog
 from tidings.engine.feeds import Feeds
+from tidings.engine.presence import Presences
 from tidings.engine.publisher import Publisher
 from tidings.engine.registry import Registry
 from tidings.engine.ticker import Ticker
@@ -28,3 +29,4 @@ class Services:
     publisher: Publisher
     registry: Registry
     ticker: Ticker
+    presences: Presences

@@ -37,6 +37,7 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.IDENTITY_CHANGED: 403,
     ErrorCode.ORIGIN_FORBIDDEN: 403,
     ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NO_PRESENCE: 400,
     ErrorCode.UNKNOWN_SESSION: 404,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,

@@ -15,6 +15,7 @@ from tidings.http.cursor import cursor
 from tidings.http.health import healthz, readyz
 from tidings.http.keys import ApiKeys
 from tidings.http.operations import disconnect, token
+from tidings.http.presence import presence
 from tidings.http.publish import publish
 from tidings.http.surface import Backend, Surface
 from tidings.ports import CredentialSource
@@ -27,6 +28,7 @@ def routes(backend: Backend, settings: Settings, catalog: Catalog) -> list[Route
     guarded: list[tuple[str, Endpoint, str]] = [
         ("publish", publish, "POST"),
         ("cursor", cursor, "GET"),
+        ("presence", presence, "GET"),
         ("disconnect", disconnect, "POST"),
         ("token", token, "POST"),
     ]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tidings.core.cursor import Cursor
 from tidings.core.events import Outgoing
+from tidings.core.frames import Member
 from tidings.core.topics import TopicKey
 from tidings.engine.catalog import Catalog
 from tidings.http.keys import ApiKeys
@@ -23,6 +24,10 @@ class Backend(Protocol):
 
     async def head(self, key: TopicKey) -> Cursor:
         """Where a topic's newest event stands."""
+        ...
+
+    async def present_on(self, key: TopicKey) -> Sequence[Member]:
+        """Who is present on a topic. Raises PeerError too."""
         ...
 
     async def disconnect(self, *, user: str | None, tenant: str | None, session: str | None) -> int:

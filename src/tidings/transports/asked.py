@@ -33,12 +33,13 @@ class Asked:
     topics: Sequence[str]
     since: Mapping[str, str]
     frame_id: FrameId | None = None
+    presence: bool | None = None
     with_ids: bool = True
 
     @property
     def frame(self) -> bytes:
         """The same as a ``subscribe`` frame for the session."""
-        return msgspec.json.encode(_SubscribeFrame(self.topics, self.since, self.frame_id))
+        return msgspec.json.encode(_SubscribeFrame(self.topics, self.since, self.presence, self.frame_id))
 
     def frames(self, topics_max: int) -> list[bytes]:
         """The same as ``subscribe`` frames of at most so many topics each (0: any number), all with the same id."""
@@ -53,6 +54,7 @@ class Asked:
 class _SubscribeFrame(msgspec.Struct, tag_field="type", tag="subscribe"):
     topics: Sequence[str]
     since: Mapping[str, str]
+    presence: bool | None = None
     id: FrameId | None = None
 
 
@@ -71,7 +73,9 @@ async def asked_of_stream(request: Request, limits: Limits) -> Asked:
         frame = decode_client_frame(body)
         if not isinstance(frame, Subscribe):
             raise PeerError(ErrorCode.BAD_FRAME, "The body must be a subscribe frame.", path="type")
-        asked = Asked(topics=frame.topics, since=frame.since, frame_id=frame.id, with_ids=with_ids)
+        asked = Asked(
+            topics=frame.topics, since=frame.since, frame_id=frame.id, presence=frame.presence, with_ids=with_ids
+        )
         return _checked(asked, _opening_topics_max(limits))
     topics, since = _from_query(query)
     last_event_id = request.headers.get("last-event-id")
@@ -107,7 +111,7 @@ async def asked_of_poll(request: Request, limits: Limits) -> Asked:
             )
         if value.presence:
             raise PeerError(
-                ErrorCode.BAD_FRAME, "Presence is not to be had by polls; use WebSocket or SSE.", path="presence"
+                ErrorCode.NO_PRESENCE, "Presence is not to be had by polls; use WebSocket or SSE.", path="presence"
             )
         if not value.topics:
             raise _no_topics()

@@ -15,6 +15,7 @@ from typing import Any
 from tidings.core.codes import CloseCode
 from tidings.core.framing import Framed
 from tidings.core.limits import exceeds
+from tidings.core.seats import GOODBYES
 from tidings.engine.connection import Connection
 from tidings.engine.node import Node
 from tidings.transports.handshake import Decision
@@ -145,6 +146,7 @@ async def serve_websocket(node: Node, decision: Decision, receive: Receive, send
     )
     connection = node.connect(sink)
     slow.append(connection)
+    goodbye = False
     try:
         if decision.fault is not None:
             connection.refuse(decision.fault)
@@ -153,6 +155,7 @@ async def serve_websocket(node: Node, decision: Decision, receive: Receive, send
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
+                goodbye = message.get("code") in GOODBYES
                 break
             text = message.get("text")
             if text is None:
@@ -167,5 +170,5 @@ async def serve_websocket(node: Node, decision: Decision, receive: Receive, send
             return
         raise
     finally:
-        connection.gone()
+        connection.gone(goodbye=goodbye)
         sink.gone()

@@ -16,6 +16,7 @@ from tidings.core.errors import PeerError
 from tidings.core.framing import Framed
 from tidings.core.inputs import Draining
 from tidings.core.limits import exceeds
+from tidings.core.seats import GOODBYES
 from tidings.core.session import State
 from tidings.core.websocket.frames import PING_FRAME, FrameFault, close_frame, pong_frame, text_frame
 from tidings.core.websocket.reader import Binary, Close, FrameReader, Message, Ping, Pong, Text
@@ -183,7 +184,7 @@ class FastLink(asyncio.Protocol):
             self._transport.write(close_frame(code))
         self._reader = None
         self._await_end()
-        self._connection.gone()
+        self._connection.gone(goodbye=code is None or code in GOODBYES)
         self._transport.close()
 
     def _broken(self, fault: FrameFault) -> None:

@@ -56,7 +56,7 @@ def test_every_state_knows_every_input() -> None:
     kinds = set(get_args(i.Input))
     assert {kind for _, kind in TRANSITIONS} == kinds
     assert set(TRANSITIONS) == {(state, kind) for state in State for kind in kinds}
-    assert len(FRAMES) == 5
+    assert len(FRAMES) == 6
 
 
 def test_credentials_in_the_handshake_are_checked_and_welcomed() -> None:

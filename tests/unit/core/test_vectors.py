@@ -197,6 +197,8 @@ def open_session() -> Session:
     session = Session("s-1", Limits(), lambda framed: None, 0.0)
     session.handle(inputs.Opened("token"), 0.0)
     session.handle(inputs.Authenticated(Identity(user="u-1"), "2026-11-23T15:00:00.000Z", None), 0.0)
+    asked = {"type": "subscribe", "topics": ["gift-list:1", "gift-list:__proto__"]}  # where a vector may be present
+    session.handle(inputs.FrameReceived(json.dumps(asked)), 0.0)
     return session
 
 
@@ -206,7 +208,8 @@ def normal(frame: frames.ClientFrame) -> dict[str, Any]:
     fields.update(fields.pop("draft", {}))
     kind = type(frame).__name__.lower()
     empty_matters = ("topics", "token", "id", "data")
-    return {"type": kind} | {k: v for k, v in fields.items() if v is not None and (v != {} or k in empty_matters)}
+    kept = {k: v for k, v in fields.items() if v is not None and v is not False}
+    return {"type": kind} | {k: v for k, v in kept.items() if v != {} or k in empty_matters}
 
 
 @vectors(CLIENT["valid"])
@@ -244,6 +247,8 @@ def test_refused_topics(vector: Vector) -> None:
     errors = [f for f in sent if isinstance(f, frames.Error)]
     assert [{"topic": f.topic, "code": f.code} for f in errors] == vector["refused"]
     assert {f.id for f in errors} == {vector["frame"]["id"]}
+    if vector.get("beyond_schema"):
+        return
     assert not CLIENT_SCHEMA.is_valid(vector["frame"])
     assert not any(SUBSCRIBED_SCHEMA.is_valid(refused["topic"]) for refused in vector["refused"])
 
