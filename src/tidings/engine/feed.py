@@ -111,10 +111,11 @@ class Feed:
         self._pump()
 
     async def reached(self, cursor: Cursor) -> None:
-        """Return when the stream has come this far, or has broken off to another epoch."""
-        if self._is_past(cursor):
+        """Return when the stream has come this far; across epochs, when it has been looked which has ended."""
+        position = self.position
+        if position.epoch == cursor.epoch and position.offset >= cursor.offset:
             return
-        self.repair()  # the live message may have been lost
+        self.repair()  # the live message may have been lost, or the data were wiped and nobody has told us
         future = asyncio.get_running_loop().create_future()
         self._reached.append((cursor, future))
         await future

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.engine.rig import FaultyBroker, RecordingSink, Rig, started
+from tidings.brokers.memory import MemoryBroker
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.limits import Limits
 from tidings.core.topics import TopicKey
@@ -29,6 +30,15 @@ class HeadFails(FaultyBroker):
             self.fails -= 1
             raise BrokerUnavailable("it went away after the join")
         return await super().head(key)
+
+
+class HeadIsBroken(FaultyBroker):
+    """The broker has a bug of its own, and of one topic it says nothing at all."""
+
+    async def head(self, key: TopicKey) -> Any:
+        if key.topic == LIST:
+            raise RuntimeError("ends the test")
+        await asyncio.Event().wait()
 
 
 def on_node(test: Callable[[Rig], Awaitable[None]], **options: Any) -> None:
@@ -110,3 +120,45 @@ def test_a_topic_that_only_a_wildcard_knows_goes_with_the_wildcard(caplog: pytes
 
     on_node(test)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_a_position_of_a_life_that_this_node_has_not_heard_of_is_looked_up_once() -> None:
+    """The data were wiped behind this node's back, and a client brings a position of the new life."""
+
+    async def test(rig: Rig) -> None:
+        before = rig.client("ana")
+        before.send(type="subscribe", topics=[LIST], id=1)
+        await before.answer(1)
+        await rig.publish(LIST, 1)
+        broker = rig.broker
+        assert isinstance(broker, FaultyBroker)
+        assert isinstance(broker.inner, MemoryBroker)
+        broker.inner._topics.clear()
+        start = str(await broker.inner.head(TopicKey(None, LIST)))
+        after = rig.client("ben")
+        after.send(type="subscribe", topics=[LIST], since={LIST: start}, id=1)
+        await after.answer(1)
+        assert asyncio.get_running_loop().time() < 1
+        await rig.settle()
+        assert before.of("subscribed")[-1]["topics"][LIST]["reason"] == "epoch_changed"
+        await rig.publish(LIST, 2)
+        await after.until(lambda: after.offsets == [1])
+        await before.until(lambda: before.offsets == [1, 1])
+
+    on_node(test, wrap=lambda inner: FaultyBroker(inner, [1], ["pass"]))
+
+
+def test_a_topic_whose_reading_fails_ends_the_session_and_the_reading_of_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(rig: Rig) -> None:
+        client = rig.client()
+        client.send(type="subscribe", topics=[LIST, "gift-list:2"], id=1)
+        await client.until(lambda: client.sink.closed)
+        assert client.sink.closed == (1011, "internal error")
+        client.connection.gone()
+        await rig.settle()
+        assert len(asyncio.all_tasks()) == 1
+
+    on_node(test, wrap=lambda inner: HeadIsBroken(inner, [0], ["pass"]))
+    assert "ends the test" in caplog.text
