@@ -27,6 +27,9 @@ const ENTRIES = [
     code: 'export * from "./src/react-query/index.ts"',
     budget: 23.25 * KB,
   },
+  { name: "swr", code: 'export * from "./src/swr/index.ts"', budget: 23 * KB },
+  { name: "store", code: 'export * from "./src/store/index.ts"', budget: 10 * KB },
+  { name: "svelte", code: 'export * from "./src/svelte/index.ts"', budget: 24 * KB },
 ];
 
 let failed = false;
@@ -40,7 +43,7 @@ for (const { name, code, budget, all = false } of ENTRIES) {
     minify: true,
     format: "esm",
     target: "es2022",
-    external: ["react", "react-dom", "@tanstack/*"],
+    external: ["react", "react-dom", "@tanstack/*", "swr", "vue", "svelte"],
     define: { "process.env.NODE_ENV": '"production"' },
   });
   // The entry, and what it imports at once; the dynamic imports are the chunks that it does not.

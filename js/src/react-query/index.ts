@@ -1,32 +1,7 @@
 "use client";
 /** Tidings for TanStack Query. */
 
-export type { CoalesceOptions } from "../sync/coalesce.js";
-export { type Conflict, ConflictError, type Decision, type OnConflict } from "../sync/conflict.js";
-export type { FollowOptions } from "../sync/follow-options.js";
-export { ID, type KeyPattern, type KeyRule, type KeyRules } from "../sync/patterns.js";
-export {
-  ChangeQueue,
-  type ChangeQueueOptions,
-  type RefusedChange,
-  type WaitingChange,
-} from "../sync/queue.js";
-export {
-  type Apply,
-  type EventRules,
-  REFETCH,
-  type Reaction,
-  type Strategy,
-  type Sync,
-} from "../sync/rules.js";
-export {
-  type ChangeStorage,
-  indexedDbChanges,
-  localStorageChanges,
-  memoryChanges,
-  type StoredChange,
-} from "../sync/storage.js";
-export type { Topics } from "../sync/topics.js";
+export * from "../sync/exports.js";
 export { useWaitingChanges } from "../sync-react/use-waiting-changes.js";
 export { bindOnlineManager } from "./bind-online-manager.js";
 export { bindQueryClient } from "./bind-query-client.js";

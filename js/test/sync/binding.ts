@@ -39,7 +39,7 @@ export interface Binding {
   cache(at: Stage): {
     mount(options: PageOptions): Promise<Page>;
     /** The usual pattern, "event, then invalidate", without this package's binding. */
-    mountPlain(): Promise<Page>;
+    mountPlain?(): Promise<Page>;
     /** The function that renames by way of the queue. */
     queued(queue: ChangeQueue): (rename: Rename) => Promise<unknown>;
     end(): Promise<void>;

@@ -416,7 +416,8 @@ export function behaves(binding: Binding): void {
       at.expectEqual();
     }
 
-    test("A14 a hundred events in half a second are a storm of reads there", async () => {
+    test("A14 a hundred events in half a second are a storm of reads there", async (context) => {
+      if (cache.mountPlain === undefined) return context.skip();
       await cache.mountPlain();
       await burst();
       expect(at.api.reads).toBeGreaterThanOrEqual(90);
@@ -429,8 +430,9 @@ export function behaves(binding: Binding): void {
     });
 
     for (const plain of [true, false]) {
-      test(`A13 a change made while the server restarted: ${plain ? "never seen there" : "seen here"}`, async () => {
-        await (plain ? cache.mountPlain() : cache.mount({}));
+      test(`A13 a change made while the server restarted: ${plain ? "never seen there" : "seen here"}`, async (context) => {
+        if (plain && cache.mountPlain === undefined) return context.skip();
+        await (plain ? cache.mountPlain?.() : cache.mount({}));
         await pass(1_000);
         await happens(() => {
           at.live.end(1012);
