@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tidings.brokers.memory import random_epoch
+from tidings.brokers.sharing import SharedReads
 from tidings.brokers.sqlite_file import Database
 from tidings.brokers.sqlite_ledger import StoredKey, to_bytes
 from tidings.brokers.sqlite_reader import Known, Read, Reader, Tail, read_history
@@ -31,6 +32,12 @@ from tidings.ports import Clock, Receiver, Stored
 _T = TypeVar("_T")
 
 ANSWER_SECONDS_MAX = 15.0  # a disk that hangs: longer than a lock is waited for, and the batch before too
+
+
+class _Question(NamedTuple):
+    key: StoredKey
+    since: Cursor | None
+    limit: int
 
 
 class SQLiteBroker:
@@ -57,6 +64,7 @@ class SQLiteBroker:
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._workers: list[Worker] = []
+        self._reads: SharedReads[_Question, History] = SharedReads(self._read)
 
     async def start(self, receiver: Receiver) -> None:
         """Open the file, or make it. Raises ConfigurationError for one that is not ours, and BrokerUnavailable."""
@@ -123,11 +131,11 @@ class SQLiteBroker:
 
     async def head(self, key: TopicKey) -> Cursor:
         """Where the newest event stands. Raises BrokerUnavailable."""
-        return (await self._read(StoredKey.of(key), None, 0)).head
+        return (await self._reads.ask(_Question(StoredKey.of(key), None, 0))).head
 
     async def history(self, key: TopicKey, since: Cursor, limit: int) -> History:
         """The events after ``since``, at most ``limit`` (0: all that are kept), and the head. May raise so too."""
-        return await self._read(StoredKey.of(key), since, limit)
+        return await self._reads.ask(_Question(StoredKey.of(key), since, limit))
 
     def statistics(self) -> dict[str, int]:
         """How many keys are joined, and what this process has written: events, in how many commits."""
@@ -138,7 +146,8 @@ class SQLiteBroker:
             "events_stored": 0 if writer is None else writer.events_stored,
         }
 
-    async def _read(self, key: StoredKey, since: Cursor | None, limit: int) -> History:
+    async def _read(self, asked: _Question) -> History:
+        key, since, limit = asked
         reader, loop = self._running(self._reader)
         now = int(self._clock.now().timestamp() * 1_000)
         answer: asyncio.Future[Known | None] = loop.create_future()
