@@ -16,6 +16,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from tidings.core.websocket.handshake import HandshakeFault, UpgradeRequest
+from tidings.transports.websocket_fast import Arrival, WebSocketProtocol, fast_path, open_link
+from tidings.transports.websocket_fast_path import FastPath
+
 HEAD_SECONDS = 5.0  # from the connection, or from a request's first byte, to its head's end
 HEAD_BYTES_MAX = 65_536  # as the other common parser (h11) has it
 HEADERS_MAX = 256
@@ -77,13 +81,31 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand over, with the bytes behind the handshake, if any came with it."""
-        super().handle_websocket_upgrade()
         upgrade = sys.exc_info()[1]  # we are called while it is handled: it says how much has been read
+        path = fast_path(self.app_state, self.url) if self.ws_protocol_class is WebSocketProtocol else None
+        if path is None:
+            super().handle_websocket_upgrade()
+        elif not self._open(path):
+            return
         rest = self._piece[upgrade.args[0] :] if isinstance(upgrade, httptools.HttpParserUpgrade) else b""
         if rest:
             successor: Any = self.transport.get_protocol()
             successor.data_received(rest)
-        self.parser = None  # type: ignore[assignment]  # it and we hold each other, and nobody holds us any more: no work for the collector
+        self.parser = None  # type: ignore[assignment]  # it and we hold each other, and nobody holds us any more
+
+    def _open(self, path: FastPath) -> bool:
+        """Our own path: what has been parsed need not be written down and parsed again."""
+        request = UpgradeRequest(self.scope["method"].encode(), self.url, self.headers)
+        arrival = Arrival(request, self.transport, self.client, self.scheme == "https")
+        try:
+            link = open_link(path, arrival, self.config, self.server_state)
+        except HandshakeFault as fault:
+            self.transport.write(fault.answer())
+            self.transport.close()
+            return False
+        self.connections.discard(self)
+        self.transport.set_protocol(link)
+        return True
 
     def _begin_head(self) -> None:
         self._reading_head = True

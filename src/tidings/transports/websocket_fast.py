@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +32,7 @@ from tidings.core.websocket.handshake import (
     check_upgrade,
     parse_request,
 )
+from tidings.transports.websocket_fast_link import FastLink
 from tidings.transports.websocket_fast_path import STATE_KEY, FastPath
 
 if TYPE_CHECKING:
@@ -70,13 +72,14 @@ class WebSocketProtocol(asyncio.Protocol):
             self._inner.data_received(data)
             return
         target = data[: data.find(b"\r\n")].split(b" ")[1:2]
-        path = self._fast_path(target[0]) if target else None
+        path = fast_path(self._app_state, target[0]) if target else None
         if path is None:
             self._hand_over(data)
             return
         try:
-            request = parse_request(data)
-            self._accept(path, request, check_upgrade(request))
+            client, secure = get_remote_addr(self._transport), is_ssl(self._transport)
+            arrival = Arrival(parse_request(data), self._transport, client, secure)
+            self._succeeded_by(open_link(path, arrival, self._config, self._server_state))
         except HandshakeFault as fault:
             self._transport.write(fault.answer())
             self._transport.close()
@@ -112,23 +115,6 @@ class WebSocketProtocol(asyncio.Protocol):
     def _connections(self) -> set[Any]:
         return self._server_state.connections
 
-    def _fast_path(self, target: bytes) -> FastPath | None:
-        """By the target as it was sent. One that means our path in other letters goes to our route, not past it."""
-        paths: dict[bytes, FastPath] = self._app_state.get(STATE_KEY, {})
-        return paths.get(target.partition(b"?")[0])
-
-    def _accept(self, path: FastPath, request: UpgradeRequest, key: bytes) -> None:
-        scope = self._scope(request)
-        decision = path.decide(scope)
-        link = path.link(self._transport, self._connections)
-        link.answer(accept_answer(key, self._server_state.default_headers))
-        self._succeeded_by(link)
-        if _uvicorn_log.isEnabledFor(logging.INFO):
-            # As uvicorn does; `mount` has seen to it that a token in the query is not written out.
-            client = get_client_addr(cast("WebSocketScope", scope))
-            _uvicorn_log.info('%s - "WebSocket %s" [accepted]', client, request.target.decode("latin-1"))
-        link.open(decision)
-
     def _hand_over(self, data: bytes) -> None:
         assert AutoWebSocketsProtocol is not None, "websockets is one of our dependencies"
         make: Callable[..., Any] = AutoWebSocketsProtocol
@@ -142,20 +128,57 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connections.discard(self)
         asyncio.get_running_loop().call_soon(self._transport.set_protocol, inner)
 
-    def _scope(self, request: UpgradeRequest) -> dict[str, Any]:
-        """The ASGI scope, as far as the decision reads it."""
-        scope: dict[str, Any] = {
-            "type": "websocket",
-            "scheme": "wss" if is_ssl(self._transport) else "ws",
-            "client": get_remote_addr(self._transport),
-            "path": request.path.decode("latin-1"),
-            "query_string": request.query,
-            "headers": request.headers,
-        }
-        if self._config.proxy_headers and any(name.startswith(b"x-forwarded-") for name, _ in request.headers):
-            trusted = self._config.forwarded_allow_ips
-            _apply_proxy_headers(scope, trusted if isinstance(trusted, str) else tuple(trusted))
-        return scope
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request to upgrade, and the connection on which it came.
+
+    :ivar client: its address and port, as the socket has them.
+    """
+
+    request: UpgradeRequest
+    transport: asyncio.Transport
+    client: tuple[str, int] | None
+    secure: bool
+
+
+def fast_path(app_state: Mapping[str, Any], target: bytes) -> FastPath | None:
+    """By the target as it was sent. One that means our path in other letters goes to our route, not past it."""
+    paths: dict[bytes, FastPath] = app_state.get(STATE_KEY, {})
+    return paths.get(target.partition(b"?")[0])
+
+
+def open_link(path: FastPath, arrival: Arrival, config: Config, server_state: ServerState) -> FastLink:
+    """Answer the handshake and let the session begin. Raises HandshakeFault where it is none."""
+    request = arrival.request
+    key = check_upgrade(request)
+    scope = _scope(arrival, config)
+    decision = path.decide(scope)
+    link = path.link(arrival.transport, cast("set[Any]", server_state.connections))
+    link.answer(accept_answer(key, server_state.default_headers))
+    if _uvicorn_log.isEnabledFor(logging.INFO):
+        # As uvicorn does; `mount` has seen to it that a token in the query is not written out.
+        client = get_client_addr(cast("WebSocketScope", scope))
+        _uvicorn_log.info('%s - "WebSocket %s" [accepted]', client, request.target.decode("latin-1"))
+    link.open(decision)
+    return link
+
+
+def _scope(arrival: Arrival, config: Config) -> dict[str, Any]:
+    """The ASGI scope, as far as the decision reads it."""
+    request = arrival.request
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "scheme": "wss" if arrival.secure else "ws",
+        "client": arrival.client,
+        "path": request.path.decode("latin-1"),
+        "query_string": request.query,
+        "headers": request.headers,
+    }
+    if config.proxy_headers and any(name.startswith(b"x-forwarded-") for name, _ in request.headers):
+        trusted = config.forwarded_allow_ips
+        _apply_proxy_headers(scope, trusted if isinstance(trusted, str) else tuple(trusted))
+    return scope
 
 
 def _apply_proxy_headers(scope: dict[str, Any], trusted: str | tuple[str, ...]) -> None:
