@@ -27,7 +27,8 @@ export function onEvent(m: Context, event: TidingsEvent): void {
 
 function deliver(m: Context, topic: Topic, event: TidingsEvent): void {
   const { cursor } = event;
-  for (const [id, one] of topic.leases) if (!one.attached) serve(m, topic, id, one);
+  const early = [...topic.leases].filter(([, one]) => !one.attached);
+  for (const [id, one] of early) serve(m, topic, id, one);
   if (typeof cursor === "string" && topic.cursor !== null) {
     const order = compareCursors(cursor, topic.cursor);
     if (order !== null && order <= 0) return;
@@ -45,7 +46,9 @@ function deliver(m: Context, topic: Topic, event: TidingsEvent): void {
   if (topic.leases.size === 0) return;
   const to = [...topic.leases].filter(([, one]) => isNewTo(one, cursor)).map(([id]) => id);
   if (to.length > 0) {
-    m.effects.push({ effect: "deliver", topic: topic.name, event, ...onlyTo(topic, to) });
+    // A handler that is served first may let in others, who have their own way to this event.
+    const named = early.length > 0 ? { to } : onlyTo(topic, to);
+    m.effects.push({ effect: "deliver", topic: topic.name, event, ...named });
   }
 }
 
@@ -158,7 +161,7 @@ export function serve(m: Context, topic: Topic, id: number, one: Lease): void {
     }
     for (const { cursor, event } of topic.buffer) {
       if (compareCursors(cursor, since) === 1) {
-        m.effects.push({ effect: "deliver", topic: topic.name, event, ...onlyTo(topic, [id]) });
+        m.effects.push({ effect: "deliver", topic: topic.name, event, to: [id] });
       }
     }
   }

@@ -29,9 +29,9 @@ def on_event(m: Context, event: Frame) -> None:
 
 def _deliver(m: Context, topic: Topic, event: Frame) -> None:
     cursor = event.get("cursor")
-    for subscriber, lease in list(topic.leases.items()):
-        if not lease.attached:
-            serve(m, topic, subscriber, lease)
+    early = [(subscriber, lease) for subscriber, lease in topic.leases.items() if not lease.attached]
+    for subscriber, lease in early:
+        serve(m, topic, subscriber, lease)
     if isinstance(cursor, str):
         if topic.cursor is not None:
             order = compare(cursor, topic.cursor)
@@ -47,7 +47,9 @@ def _deliver(m: Context, topic: Topic, event: Frame) -> None:
         _keep(m, topic, cursor, event)
     to = [subscriber for subscriber, lease in topic.leases.items() if _is_new_to(lease, cursor)]
     if to:
-        m.effects.append({"effect": "deliver", "topic": topic.name, "event": event, **_only(topic, to)})
+        # A handler that is served first may let in others, who have their own way to this event.
+        named = {"to": to} if early else _only(topic, to)
+        m.effects.append({"effect": "deliver", "topic": topic.name, "event": event, **named})
 
 
 def _is_new_to(lease: Lease, cursor: object) -> bool:
@@ -173,8 +175,7 @@ def serve(m: Context, topic: Topic, subscriber: int, lease: Lease) -> None:
             return
         for cursor, _, event in topic.buffer:
             if compare(cursor, since) == 1:
-                only = _only(topic, [subscriber])
-                m.effects.append({"effect": "deliver", "topic": topic.name, "event": event, **only})
+                m.effects.append({"effect": "deliver", "topic": topic.name, "event": event, "to": [subscriber]})
 
 
 def gap(m: Context, topic: Topic, reason: str, to: Iterable[int]) -> None:
