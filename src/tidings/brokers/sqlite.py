@@ -16,6 +16,7 @@ from tidings.brokers.memory import random_epoch
 from tidings.brokers.sharing import SharedReads
 from tidings.brokers.sqlite_file import Database
 from tidings.brokers.sqlite_ledger import StoredKey, to_bytes
+from tidings.brokers.sqlite_presence import SQLitePresence
 from tidings.brokers.sqlite_reader import Known, Read, Reader, Tail, read_history
 from tidings.brokers.sqlite_wakes import Wakes
 from tidings.brokers.sqlite_worker import Worker
@@ -136,6 +137,10 @@ class SQLiteBroker:
     async def history(self, key: TopicKey, since: Cursor, limit: int) -> History:
         """The events after ``since``, at most ``limit`` (0: all that are kept), and the head. May raise so too."""
         return await self._reads.ask(_Question(StoredKey.of(key), since, limit))
+
+    def presence(self) -> SQLitePresence:
+        """Of all processes on this file, in another one beside it: it is written often, and need not be kept."""
+        return SQLitePresence(self._path.with_name(f"{self._path.name}-presence"), self._clock)
 
     def statistics(self) -> dict[str, int]:
         """How many keys are joined, and what this process has written: events, in how many commits."""

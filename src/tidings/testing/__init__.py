@@ -15,6 +15,8 @@ from tidings.testing.broker_suite import BROKER_CHECKS, BrokerCheck, check_broke
 from tidings.testing.client import Client, NothingCame, SomethingCame, Subscribed
 from tidings.testing.clock import FakeClock
 from tidings.testing.connecting import connect, started
+from tidings.testing.presence_rig import PresenceMaker, PresenceRecorder
+from tidings.testing.presence_suite import PRESENCE_CHECKS, PresenceCheck, check_presence
 from tidings.testing.recording import Published, published
 
 __all__ = [
@@ -25,6 +27,10 @@ __all__ = [
     "ConnectionEnded",
     "FakeClock",
     "NothingCame",
+    "PRESENCE_CHECKS",
+    "PresenceCheck",
+    "PresenceMaker",
+    "PresenceRecorder",
     "Published",
     "PublishFailed",
     "Recorder",
@@ -33,6 +39,7 @@ __all__ = [
     "TopicDenied",
     "advance",
     "check_broker",
+    "check_presence",
     "connect",
     "published",
     "started",
