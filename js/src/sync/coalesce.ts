@@ -53,6 +53,18 @@ export class Coalescer {
     else if (urgent || this.#timer === null) this.#schedule(urgent ? 0 : this.#spread());
   }
 
+  /** A fetch begins that is not ours: it serves whoever waits for one. */
+  served(): void {
+    if (!this.#running) this.#clear();
+  }
+
+  /** A fetch that was not ours has failed, and the data is still old. */
+  failed(): void {
+    if (this.#stopped || this.#running || this.#timer !== null) return;
+    this.#failures += 1;
+    this.#retry();
+  }
+
   /** Ask no more; a fetch that runs is left to itself. */
   stop(): void {
     this.#stopped = true;
@@ -88,12 +100,14 @@ export class Coalescer {
       this.#failures = succeeded ? 0 : this.#failures + 1;
       if (this.#stopped) return;
       if (this.#again) this.#schedule(0);
-      else if (!succeeded)
-        this.#schedule(
-          Math.min(AFTER_FAILURES_MAX_MS, AFTER_FAILURE_MS * 2 ** (this.#failures - 1)),
-        );
+      else if (!succeeded) this.#retry();
     };
     this.#fetch().then(end, () => end(false));
+  }
+
+  #retry(): void {
+    const wait = AFTER_FAILURE_MS * 2 ** (this.#failures - 1);
+    this.#schedule(Math.min(AFTER_FAILURES_MAX_MS, wait));
   }
 
   #clear(): void {

@@ -6,7 +6,6 @@
  * seen has these laid over it before it is written, so a value never goes back.
  */
 
-import { compareCursors } from "../core/cursor.js";
 import type { TidingsEvent } from "../core/event.js";
 import type { Gap, Live, TopicState } from "../core/types.js";
 import { Coalescer } from "./coalesce.js";
@@ -15,6 +14,7 @@ import { judge } from "./judge.js";
 import { type Layers, tick } from "./layers.js";
 import { Liveness, POLLING } from "./liveness.js";
 import { Polling } from "./polling.js";
+import { DataPositions } from "./positions.js";
 import { type Received, ReceivedEvents } from "./received.js";
 import { References } from "./references.js";
 import { Revisions } from "./revisions.js";
@@ -57,14 +57,12 @@ export class Follower {
   readonly #polling: Polling;
   readonly #revisions = new Revisions();
   /** Where the data is, by topic. */
-  readonly #positions: Map<string, string>;
+  readonly #positions: DataPositions;
   readonly #received = new ReceivedEvents();
   readonly #unapplied: Received[] = [];
   #topics: readonly string[] = [];
   /** Topics whose data was read before they were live: fetch once they are. */
   readonly #unsure = new Set<string>();
-  /** Topics of which the last response did not fit the stream. */
-  readonly #apart = new Set<string>();
   readonly #undo: (() => void)[] = [];
   #off: () => void = () => {};
   #applyTimer: ReturnType<typeof setTimeout> | null = null;
@@ -78,7 +76,7 @@ export class Follower {
   constructor(options: FollowerOptions) {
     this.#options = options;
     const { host, live, spreadMs, rules } = options;
-    this.#positions = new Map(Object.entries(host.recall() ?? {}));
+    this.#positions = new DataPositions(host.recall());
     this.#coalescer = new Coalescer(() => this.#fetch(), { spreadMs }, host);
     this.#references = new References({
       attention: host,
@@ -105,7 +103,7 @@ export class Follower {
     this.#topics = topics;
     const data = this.#options.host.read();
     for (const topic of topics) {
-      if (data !== undefined && !this.#positions.has(topic)) this.#unsure.add(topic);
+      if (data !== undefined && this.#positions.get(topic) === undefined) this.#unsure.add(topic);
     }
     this.#subscribe();
   }
@@ -132,7 +130,9 @@ export class Follower {
     return (await this.#options.host.refetch()) || this.liveness.state === POLLING;
   }
 
+  /** A fetch begins, ours or another's. */
   begin(): Run {
+    this.#coalescer.served();
     const { live } = this.#options;
     const held = this.#topics.filter((topic) => this.#isLive(topic));
     this.#run = {
@@ -141,6 +141,11 @@ export class Follower {
       received: this.#received.count,
     };
     return this.#run;
+  }
+
+  /** A fetch has failed. */
+  failed(run: Run | null): void {
+    if (run === this.#run && this.#oldSince !== null) this.#coalescer.failed();
   }
 
   /**
@@ -154,7 +159,8 @@ export class Follower {
     for (const topic of this.#topics) {
       const cursor = cursors?.[topic] ?? null;
       this.#unsure.delete(topic);
-      const standing = cursor === null ? "unknown" : this.#standing(topic, cursor);
+      const from = this.#received.from.get(topic);
+      const standing = cursor === null ? "unknown" : this.#positions.standing(topic, cursor, from);
       if (cursor === null || standing === "unknown") {
         this.#respondBlind(run ?? NO_RUN, topic);
         continue;
@@ -176,28 +182,11 @@ export class Follower {
       );
   }
 
-  /**
-   * How a response stands to the stream: `covered`, all that came after it is here; `apart`, the stream must begin
-   * anew from it. Where that did not help the time before, servers disagree about positions: then it is `unknown`,
-   * for asking again and again would help no more.
-   */
-  #standing(topic: string, cursor: string): "covered" | "apart" | "unknown" {
-    const from = this.#received.from.get(topic);
-    if (from !== undefined && (compareCursors(cursor, from) ?? -1) >= 0) {
-      this.#apart.delete(topic);
-      return "covered";
-    }
-    if (from === undefined) return "apart";
-    if (this.#apart.has(topic)) return "unknown";
-    this.#apart.add(topic);
-    return "apart";
-  }
-
   /** A response that does not say where it stands: what came meanwhile may be in it or not. */
   #respondBlind(run: Run, topic: string): void {
     const position = run.positions.get(topic);
     if (position === undefined) {
-      this.#positions.delete(topic);
+      this.#positions.forget(topic);
       if (this.#isLive(topic)) this.refetch();
       else this.#unsure.add(topic);
     } else {
@@ -211,21 +200,18 @@ export class Follower {
   #subscribe(): void {
     const before = this.#off;
     const { live } = this.#options;
-    const since = Object.fromEntries(
-      this.#topics.flatMap((topic) => {
-        const position = this.#positions.get(topic);
-        return position === undefined ? [] : [[topic, position] as const];
-      }),
-    );
     this.#off = live.subscribe(this.#topics, (event) => this.#onEvent(event), {
-      since,
+      since: this.#positions.of(this.#topics),
       onGap: (gap) => this.#onGap(gap),
       onState: (state, topic) => this.#onState(state, topic),
     });
     before();
     for (const topic of this.#topics) {
-      if (this.#isLive(topic)) this.#startsHere(topic);
-      else this.#received.from.delete(topic);
+      if (!this.#isLive(topic)) this.#received.from.delete(topic);
+      else {
+        this.#startsHere(topic);
+        if (this.#unsure.delete(topic)) this.refetch();
+      }
     }
     this.#watchLiveness();
   }
@@ -246,7 +232,7 @@ export class Follower {
   }
 
   #onGap({ topic, cursor }: Gap): void {
-    this.#positions.delete(topic);
+    this.#positions.forget(topic);
     this.#revisions.distrust();
     if (cursor === null) this.#received.from.delete(topic);
     else this.#received.from.set(topic, cursor);
@@ -262,7 +248,7 @@ export class Follower {
 
   #applyAll(): void {
     this.#applyTimer = null;
-    const received = this.#unapplied.splice(0).filter(({ event }) => this.#isNew(event));
+    const received = this.#unapplied.splice(0).filter(({ event }) => this.#positions.isNew(event));
     this.#write(received.map(({ event }) => event));
   }
 
@@ -283,10 +269,6 @@ export class Follower {
     });
   }
 
-  #isNew({ topic, cursor }: TidingsEvent): boolean {
-    return !isBehind(cursor, this.#positions.get(topic));
-  }
-
   /** The data after an event; the change of this page that the event confirms is over with it. */
   #applied(data: unknown, event: TidingsEvent, end: End): unknown {
     const rules = this.#options.rules();
@@ -294,19 +276,19 @@ export class Follower {
     const verdict = judge(rules, this.#revisions, data, event);
     if (verdict.to === "write") {
       this.#references.overtaken(event.data.entity_id);
-      this.#passed(event);
+      this.#positions.passed(event);
       if (own) end(event.trace_id, data, verdict.data);
       return verdict.data;
     }
     if (own) this.#options.layers.settle(event.trace_id);
-    if (verdict.to === "ignore") this.#passed(event);
+    if (verdict.to === "ignore") this.#positions.passed(event);
     else if (verdict.to === "invalidate") {
       this.#oldSince ??= tick();
       this.#options.host.invalidate();
     } else if (verdict.to === "refetch") this.refetch(own);
     else if (rules.fetchEntity === undefined) this.refetch(own);
     else {
-      this.#passed(event);
+      this.#positions.passed(event);
       if (!this.#references.ask(rules.fetchEntity, event, own)) this.refetch(own);
     }
     return data;
@@ -329,12 +311,6 @@ export class Follower {
     return events.some(({ event }) => event === "ADDED") ? "ADDED" : last;
   }
 
-  #passed({ topic, cursor }: TidingsEvent): void {
-    const position = this.#positions.get(topic);
-    if (typeof cursor !== "string" || isBehind(cursor, position)) return;
-    this.#positions.set(topic, cursor);
-  }
-
   /** A response has been written: changes that were settled before it was asked for are in it. */
   #landed(): void {
     if (this.#oldSince !== null && this.#oldSince < this.#run.tick) this.#oldSince = null;
@@ -347,8 +323,7 @@ export class Follower {
   /** The position stays beside the data, and is dehydrated and persisted with it; unless the data lacks something. */
   #remember(): void {
     const isWhole = this.#oldSince === null && !this.#references.isBusy;
-    const known = isWhole && this.#positions.size > 0;
-    this.#options.host.remember(known ? Object.fromEntries(this.#positions) : null);
+    this.#options.host.remember(isWhole ? this.#positions.all() : null);
   }
 
   #watchLiveness(): void {
@@ -363,9 +338,4 @@ export class Follower {
   #isLive(topic: string): boolean {
     return this.#options.live.topicState(topic).state === "live";
   }
-}
-
-/** Whether the position has reached the cursor. */
-function isBehind(cursor: string, position: string | undefined): boolean {
-  return position !== undefined && (compareCursors(cursor, position) ?? 1) !== 1;
 }

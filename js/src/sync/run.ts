@@ -22,7 +22,11 @@ export async function followedRun<T>(
 ): Promise<T> {
   const before = registry.follower(name);
   const run = before?.begin() ?? null;
-  const { data, cursors } = await load();
+  const response = await load().catch((error: unknown) => {
+    registry.follower(name)?.failed(run);
+    throw error;
+  });
+  const { data, cursors } = response;
   const after = registry.follower(name);
   if (after !== undefined) return after.respond(after === before ? run : null, data, cursors) as T;
   unfollowed(cursors);
