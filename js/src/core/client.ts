@@ -162,6 +162,10 @@ export class Client implements Live {
     return this.#engine.view.topic(topic)?.cursor ?? null;
   }
 
+  get wire(): Wire | undefined {
+    return this.#engine.wire;
+  }
+
   reconnect(): void {
     this.#engine.feed({ input: "reconnect" });
     this.#mark("askedAt");

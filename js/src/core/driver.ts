@@ -2,7 +2,8 @@
 
 import type { Environment, PageSignal } from "./environment.js";
 import type { Machine } from "./machine/machine.js";
-import type { Effect, Input, TimerName } from "./machine/values.js";
+import type { ClientFrame } from "./frames.js";
+import type { Effect, Input, RawFrame, TimerName } from "./machine/values.js";
 import { type HttpDial, LOADERS, openLater } from "./transports/later.js";
 import type { Link, LinkEvents } from "./transports/link.js";
 import { openWebSocket, webSocketUrl } from "./transports/websocket.js";
@@ -22,6 +23,16 @@ export function memoryKey(url: string): string {
   return `tidings.transport ${url}`;
 }
 
+/** By which an extension such as presence speaks on the living connection, and hears what comes. */
+export interface Wire {
+  /** The session of the last `welcome`; where that named none, as with polls, there is nobody to speak to. */
+  session: unknown;
+  /** Told each frame, after the machine. */
+  heard: ((frame: RawFrame) => void) | null;
+  hear(frame: RawFrame): void;
+  send(frame: ClientFrame): void;
+}
+
 export interface DriverOptions {
   readonly url: string;
   readonly environment: Environment;
@@ -39,6 +50,15 @@ export class Driver {
   readonly #links = new Map<number, Link>();
   readonly #asking = new Map<number, AbortController>();
   readonly #warned = new Set<string>();
+  readonly wire: Wire = {
+    session: null,
+    heard: null,
+    hear(frame) {
+      if (frame.type === "welcome") this.session = frame.session;
+      this.heard?.(frame);
+    },
+    send: (frame) => this.#links.get(this.#options.machine.generation)?.send(frame),
+  };
   #unwatch: (() => void) | null = null;
   #draining = false;
 
@@ -144,7 +164,11 @@ export class Driver {
     const { environment, url } = this.#options;
     const events: LinkEvents = {
       open: () => this.feed({ input: "open", generation }),
-      frame: (frame) => this.feed({ input: "frame", generation, frame }),
+      frame: (frame) => {
+        this.feed({ input: "frame", generation, frame });
+        // A dial that is not the current one, or not any more, is nobody else's matter.
+        if (frame !== null && generation === this.#options.machine.generation) this.wire.hear(frame);
+      },
       warn: (code, message) => {
         if (this.#warned.has(code)) return;
         this.#warned.add(code);

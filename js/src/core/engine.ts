@@ -1,6 +1,6 @@
 /** What works beneath a client: a connection of its own, or the one that all tabs share. */
 
-import { Driver, type DriverOptions } from "./driver.js";
+import { Driver, type DriverOptions, type Wire } from "./driver.js";
 import { Machine, type TopicSnapshot } from "./machine/machine.js";
 import type { Input, MachineOptions } from "./machine/values.js";
 
@@ -10,6 +10,8 @@ export interface Engine {
   /** After the input `close`: listen to nothing any more. */
   end(): void;
   readonly view: View;
+  /** Not there where several tabs share one connection. */
+  readonly wire?: Wire;
 }
 
 /** What can be asked of an engine at any time. */

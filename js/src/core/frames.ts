@@ -11,6 +11,8 @@ export interface SubscribeFrame {
   readonly topics: readonly string[];
   /** Where to go on, by topic. */
   readonly since?: Readonly<Record<string, Cursor>>;
+  /** Be present on these topics too. */
+  readonly presence?: boolean;
   readonly id?: FrameId;
 }
 
@@ -38,7 +40,23 @@ export interface PublishFrame extends PublishedEvent {
   readonly id?: FrameId;
 }
 
-export type ClientFrame = SubscribeFrame | UnsubscribeFrame | PingFrame | AuthFrame | PublishFrame;
+/** Be present on a topic that is held, with a state of one's own; again, to change it; or be it no longer. */
+export interface PresenceFrame {
+  readonly type: "presence";
+  readonly topic: string;
+  /** At most 1,024 bytes as compact JSON. */
+  readonly state?: Readonly<Record<string, unknown>>;
+  readonly leave?: boolean;
+  readonly id?: FrameId;
+}
+
+export type ClientFrame =
+  | SubscribeFrame
+  | UnsubscribeFrame
+  | PingFrame
+  | AuthFrame
+  | PublishFrame
+  | PresenceFrame;
 
 /** The first frame of a connection: only it means connected. */
 export interface WelcomeFrame {
@@ -119,6 +137,36 @@ export interface ReconnectFrame {
   readonly delay_ms: number;
 }
 
+/** One connection that is present; a user with several is several members. */
+export interface MemberEntry {
+  readonly session: string;
+  readonly user: string;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+/** Who is present, in place of all that was known; without `members` the count alone is news. */
+export interface MembersFrame {
+  readonly type: "members";
+  readonly topic: string;
+  readonly members?: readonly MemberEntry[];
+  readonly count: number;
+  readonly complete: boolean;
+}
+
+/** These have come, or have changed their state. */
+export interface JoinedFrame {
+  readonly type: "joined";
+  readonly topic: string;
+  readonly members: readonly MemberEntry[];
+}
+
+/** These are present no longer. */
+export interface LeftFrame {
+  readonly type: "left";
+  readonly topic: string;
+  readonly sessions: readonly string[];
+}
+
 /** A server frame that carries a `type`; a type that is none of these is to be ignored. */
 export type TypedServerFrame =
   | WelcomeFrame
@@ -127,6 +175,9 @@ export type TypedServerFrame =
   | ErrorFrame
   | PongFrame
   | PublishedFrame
-  | ReconnectFrame;
+  | ReconnectFrame
+  | MembersFrame
+  | JoinedFrame
+  | LeftFrame;
 
 export type ServerFrame = EventFrame | TypedServerFrame;

@@ -1,5 +1,6 @@
 /** The types of the public interface. */
 
+import type { Wire } from "./driver.js";
 import type { SocketConstructor } from "./environment.js";
 import type { TidingsEvent } from "./event.js";
 import type {
@@ -174,6 +175,8 @@ export interface Live {
   cursorsOf(signal: AbortSignal): Readonly<Record<string, string>> | null;
   mutation(): Mutation;
   debug(): Debug;
+  /** For extensions, such as `tidings/presence`. Not there where several tabs share one connection. */
+  readonly wire?: Wire | undefined;
 }
 
 export interface Debug {

@@ -11,7 +11,7 @@ import { FakeSocket } from "./socket.js";
 import { FakeTime } from "./time.js";
 
 export interface TestLiveOptions
-  extends Omit<ConnectOptions, "url" | "WebSocket" | "name" | "transports"> {
+  extends Omit<ConnectOptions, "url" | "WebSocket" | "name" | "transports" | "share"> {
   /** Who is connected; `test-user` where absent. */
   user?: string;
 }

@@ -48,6 +48,7 @@ export class Group {
   #term = 0;
   #visible = false;
   #heardAt = 0;
+  #raisedAt = 0;
   #dueAt = 0;
   #asked = false;
   #effects: GroupEffect[] = [];
@@ -149,9 +150,10 @@ export class Group {
 
   #hearLeader(term: number): void {
     if (this.#state === "leading") {
-      if (term < this.#term) return;
       // The lock decides, and this tab has it; if not, it will hear of that in a moment.
+      if (term < this.#term || this.#now - this.#raisedAt < TIMES.answer_ms) return;
       this.#term = term;
+      this.#raisedAt = this.#now;
       this.#raise();
       this.#post({ kind: "lead", tab: this.#tab, term: this.#term });
     } else if (term > this.#term || (term === this.#term && this.#state === "seeking")) {
