@@ -1,6 +1,6 @@
 /** The client that the application holds. */
 
-import { memoryKey, type Told } from "./driver.js";
+import { memoryKey, type Told, type Wire } from "./driver.js";
 import { type Engine, openEngine } from "./engine.js";
 import type { Environment } from "./environment.js";
 import { Http, newTrace } from "./http.js";
@@ -49,6 +49,7 @@ export class Client implements Live {
   #nextNumber = 1;
 
   readonly fetch: typeof fetch;
+  readonly wire: Wire | undefined;
 
   constructor(options: ConnectOptions, environment: Environment) {
     this.#options = options;
@@ -62,6 +63,7 @@ export class Client implements Live {
       tell: (effect: Told) => this.#tell(effect),
     };
     this.#engine = openEngine(engine, options.share === "tabs");
+    this.wire = this.#engine.wire;
     this.#http = new Http(environment, url, () => this.#mark("fetchedAt"));
     this.fetch = this.#http.fetch;
     this.#subscribers = new Subscribers((cause, topic) =>
@@ -160,10 +162,6 @@ export class Client implements Live {
 
   position(topic: string): string | null {
     return this.#engine.view.topic(topic)?.cursor ?? null;
-  }
-
-  get wire(): Wire | undefined {
-    return this.#engine.wire;
   }
 
   reconnect(): void {

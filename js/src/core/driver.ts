@@ -1,8 +1,8 @@
 /** Does what the machine says: timers, sockets, credentials. What is for the application it hands on. */
 
 import type { Environment, PageSignal } from "./environment.js";
-import type { Machine } from "./machine/machine.js";
 import type { ClientFrame } from "./frames.js";
+import type { Machine } from "./machine/machine.js";
 import type { Effect, Input, RawFrame, TimerName } from "./machine/values.js";
 import { type HttpDial, LOADERS, openLater } from "./transports/later.js";
 import type { Link, LinkEvents } from "./transports/link.js";
@@ -167,7 +167,8 @@ export class Driver {
       frame: (frame) => {
         this.feed({ input: "frame", generation, frame });
         // A dial that is not the current one, or not any more, is nobody else's matter.
-        if (frame !== null && generation === this.#options.machine.generation) this.wire.hear(frame);
+        if (frame !== null && generation === this.#options.machine.generation)
+          this.wire.hear(frame);
       },
       warn: (code, message) => {
         if (this.#warned.has(code)) return;
