@@ -7,7 +7,7 @@ Who implements what: brokers implement :class:`Broker`, and may have a :class:`P
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -263,10 +263,23 @@ Action = Literal["subscribe", "publish"]
 
 
 class Authorizer(Protocol):
-    """May this identity do that?"""
+    """May this identity do that?
+
+    Its methods raise PeerError, such as ``unavailable``, where that cannot be found out: the topic is then refused
+    with that code, which tells clients whether to ask again.
+    """
 
     async def allows(self, identity: Identity, action: Action, topic: str) -> bool:
         """Whether the identity may subscribe to, or publish on, the topic (``type:*`` included)."""
+        ...
+
+
+@runtime_checkable
+class TogetherAuthorizer(Protocol):
+    """An authorizer that can be asked for all topics of a frame in one go, as where each question is a call."""
+
+    async def allows_together(self, identity: Identity, action: Action, topics: Sequence[str]) -> Collection[str]:
+        """Those of the topics with which the identity may do that."""
         ...
 
 
@@ -276,6 +289,30 @@ class PresenceAuthorizer(Protocol):
 
     async def allows_presence(self, identity: Identity, topic: str) -> bool:
         """Whether the identity, which has subscribed to the topic, may see who is there and be seen."""
+        ...
+
+
+class Lifecycle(Protocol):
+    """Is told of sessions as they come and go, polls left out. Called on the event loop; returns at once, never raises.
+
+    ``connected`` comes first, ``disconnected`` last, and that ends the session's subscriptions too: they are not told
+    one by one.
+    """
+
+    def connected(self, session: str, identity: Identity) -> None:
+        """Its credentials are accepted."""
+        ...
+
+    def subscribed(self, session: str, topic: str) -> None:
+        """The topic's events reach it from now on."""
+        ...
+
+    def unsubscribed(self, session: str, topic: str) -> None:
+        """It has left the topic, perhaps before it was subscribed; or the topic was taken from it."""
+        ...
+
+    def disconnected(self, session: str) -> None:
+        """It is over; called for sessions that never were connected, too."""
         ...
 
 
@@ -301,6 +338,7 @@ __all__ = [
     "Credentials",
     "Identity",
     "KeepsPresence",
+    "Lifecycle",
     "Member",
     "Presence",
     "PresenceAuthorizer",
@@ -310,4 +348,5 @@ __all__ = [
     "Sink",
     "Source",
     "Stored",
+    "TogetherAuthorizer",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -12,13 +12,13 @@ from weakref import WeakSet
 from starlette.applications import Starlette
 from starlette.responses import Response
 
-from tidings.auth import Access, CallbackAuthenticator, JwtAuthenticator, Rule, RuleAuthorizer, check_origins
+from tidings.auth import Access, AuthenticateFunction, Rule, check_origins
+from tidings.auth.choosing import authenticator_of, authorizer_of
 from tidings.brokers import broker_from_url
 from tidings.brokers.memory import MemoryBroker
 from tidings.core.cursor import Cursor
 from tidings.core.errors import PeerError, PublishError, UsageError
 from tidings.core.events import Draft, Exclude, Outgoing
-from tidings.core.identity import Identity
 from tidings.core.numbering import Numbered
 from tidings.core.topics import TopicKey, check_topic
 from tidings.drafting import outgoing
@@ -29,17 +29,25 @@ from tidings.http import ExposingMiddleware, add_cursor, other_methods, routes
 from tidings.http.answers import error_answer
 from tidings.observe.logs import redact_uvicorn
 from tidings.observe.trace import TraceMiddleware
-from tidings.ports import Authenticator, Authorizer, Broker, Clock, Credentials, KeepsPresence, Member, Source, Stored
+from tidings.ports import (
+    Authenticator,
+    Authorizer,
+    Broker,
+    Clock,
+    KeepsPresence,
+    Lifecycle,
+    Member,
+    Source,
+    Stored,
+)
 from tidings.presence import Present, present
-from tidings.settings import ConfigurationError, Settings
+from tidings.settings import Settings
 from tidings.transports.doors import Doors, House
 from tidings.transports.websocket_fast_path import FastPath, FastPathMiddleware
 
 SYNC_SECONDS_MAX = 30.0
 
 _running: WeakSet[Tidings] = WeakSet()
-
-AuthenticateFunction = Callable[[Credentials], "Identity | Awaitable[Identity | None] | None"]
 
 
 class Tidings:
@@ -60,6 +68,7 @@ class Tidings:
     :param allowed_origins: origins of pages beside your own, such as ``https://app.example.com``.
     :param api_keys: keys for the HTTP surface; ``KEY@TENANT`` binds one to a tenant.
     :param outbox: publishes what was committed to your database, such as ``Outbox(...).relay(engine)``.
+    :param lifecycle: is told of sessions as they come and go.
     :param settings: everything else; by default from the environment and ``tidings.toml``.
 
     Raises ConfigurationError or UsageError, one line that names the setting, for what cannot work.
@@ -78,6 +87,7 @@ class Tidings:
         api_keys: Sequence[str] | None = None,
         outbox: Source | None = None,
         settings: Settings | None = None,
+        lifecycle: Lifecycle | None = None,
         clock: Clock | None = None,
     ) -> None:
         given = {
@@ -98,9 +108,10 @@ class Tidings:
         ports = Ports(
             broker=broker,
             presence=broker.presence() if isinstance(broker, KeepsPresence) else None,
-            authenticator=_authenticator(authenticate, self.settings),
-            authorizer=_authorizer(authorize, self.settings),
+            authenticator=authenticator_of(authenticate, self.settings),
+            authorizer=authorizer_of(authorize, self.settings),
             clock=self._clock,
+            lifecycle=lifecycle,
         )
         self.node = Node(ports, limits, self._catalog, alone=isinstance(ports.broker, MemoryBroker))
         self._doors = Doors(House(
@@ -326,22 +337,3 @@ def _settings(settings: Settings | None, given: dict[str, Any]) -> Settings:
     if given:
         raise UsageError(f"{' and '.join(sorted(given))}: give either settings= or the single settings, not both")
     return settings
-
-
-def _authenticator(authenticate: AuthenticateFunction | Authenticator | None, settings: Settings) -> Authenticator:
-    if authenticate is None:
-        key = settings.secret or settings.public_key
-        if key is None:
-            raise ConfigurationError(
-                "setting secret (TIDINGS_SECRET) is missing: give a secret of 32 bytes or more, or authenticate="
-            )
-        return JwtAuthenticator(key, algorithms=settings.algorithms, audience=settings.audience, issuer=settings.issuer)
-    if hasattr(authenticate, "authenticate"):
-        return authenticate
-    return CallbackAuthenticator(authenticate)
-
-
-def _authorizer(authorize: Mapping[str, Rule | Access | bool] | Authorizer | None, settings: Settings) -> Authorizer:
-    if authorize is None or isinstance(authorize, Mapping):
-        return RuleAuthorizer(authorize, types=settings.topics)
-    return authorize

@@ -28,10 +28,14 @@ from tidings.core.topics import is_wildcard
 ENVIRONMENT_PREFIX = "TIDINGS_"
 CONFIG_FILE = "tidings.toml"
 _LIMIT_PREFIX = ENVIRONMENT_PREFIX + "LIMIT_"
+_WEBHOOK_SECRET_BYTES_MIN = 32
 _COOKIE_NAME_CHARACTERS = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~"  # RFC 6265: a token
 )
 _PREFIX_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_-.")
+
+
+WebhookCall = Literal["connect", "subscribe", "publish", "events"]
 
 
 class ConfigurationError(UsageError):
@@ -80,6 +84,30 @@ class Settings(BaseSettings):
     allowed_origins: Sequence[str] = Field(
         default=(), description="Origins of pages beside our own, such as `https://app.example.com`."
     )
+    webhook_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="`tidings serve`: the address of your back end that says who may what (see webhooks.md).",
+    )
+    webhook_secret: str | None = Field(
+        default=None, repr=False, description="Signs the calls to `webhook_url`; 32 bytes or more."
+    )
+    webhook_calls: Sequence[WebhookCall] = Field(
+        default=("connect", "subscribe", "publish"),
+        description="What your back end is asked: `connect`, `subscribe`, `publish`; `events` tells it of sessions.",
+    )
+    webhook_timeout_seconds: float = Field(
+        default=2, gt=0, le=10, description="How long one call may take; then it is refused as `unavailable`."
+    )
+    webhook_concurrency: int = Field(
+        default=32, ge=1, le=1_000, description="Calls under way at the same time, for each process."
+    )
+    webhook_failures: int = Field(
+        default=5, ge=0, description="After so many failed calls in a row none is made for a moment; 0 never stops."
+    )
+    webhook_pause_seconds: float = Field(
+        default=5, gt=0, le=300, description="How long that moment is, before one call is tried."
+    )
     prefix: str = Field(default="/realtime", description="The path under which all routes stand.")
     host: str = Field(default="127.0.0.1", description="`tidings serve`: the address to listen on.")
     port: int = Field(default=8_000, ge=0, le=65_535, description="`tidings serve`: the port; 0 takes a free one.")
@@ -126,7 +154,7 @@ class Settings(BaseSettings):
             raise ConfigurationError(_sentence(faults[0]) + more) from None
         return checked
 
-    @field_validator("algorithms", "api_keys", "topics", "allowed_origins", mode="before")
+    @field_validator("algorithms", "api_keys", "topics", "allowed_origins", "webhook_calls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A list may be given as text with commas, as the environment needs it."""
@@ -134,7 +162,9 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("secret", "public_key", "audience", "issuer", "cookie", "outbox", mode="before")
+    @field_validator(
+        "secret", "public_key", "audience", "issuer", "cookie", "outbox", "webhook_url", "webhook_secret", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -186,6 +216,11 @@ class Settings(BaseSettings):
         if self.secret is not None and self.public_key is not None:
             raise ConfigurationError(
                 "settings secret and public_key exclude each other: tokens are checked with one of them"
+            )
+        if self.webhook_url is not None and len((self.webhook_secret or "").encode()) < _WEBHOOK_SECRET_BYTES_MIN:
+            raise ConfigurationError(
+                f"{describe('webhook_secret')} must have {_WEBHOOK_SECRET_BYTES_MIN} bytes or more: your back end "
+                "knows by it that a call is ours"
             )
         if self.public_key is not None and self.algorithms == ("HS256",):
             raise ConfigurationError(

@@ -5,13 +5,14 @@ What may enter: ways to sign in (``tidings.ports.Authenticator``) and ways to de
 and no message ever repeats a credential.
 """
 
-from tidings.auth.callback import CallbackAuthenticator
+from tidings.auth.callback import AuthenticateFunction, CallbackAuthenticator
 from tidings.auth.jwt import JwtAuthenticator, mint_token
 from tidings.auth.origin import check_origins, origin_allowed
 from tidings.auth.rules import Access, Rule, RuleAuthorizer
 
 __all__ = [
     "Access",
+    "AuthenticateFunction",
     "CallbackAuthenticator",
     "JwtAuthenticator",
     "Rule",

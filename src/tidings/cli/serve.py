@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from tidings.cli.draining import DrainingServer
 from tidings.cli.listening import listen, reserve, url_of
 from tidings.cli.outbox_database import relay_of
+from tidings.cli.webhooks import Webhooks
 from tidings.cli.workers import INTERRUPTED_STATUS, Ready, Workers
 from tidings.core.errors import UsageError
 from tidings.core.limits import Limits
@@ -83,7 +84,7 @@ def serve(
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     if dev:
         settings = _with_development_keys(settings)
-    elif settings.secret is None and settings.public_key is None:
+    elif settings.secret is None and settings.public_key is None and not Webhooks(settings).knows_users:
         raise UsageError("a secret is missing: give --secret or TIDINGS_SECRET, 32 bytes or more, or --dev to try out")
     check_workers(workers, settings.broker)
     settings = settings.model_copy(update={"limits": _limits(settings.limits, limits)})
@@ -92,7 +93,9 @@ def serve(
     if limits is not None:
         _log.warning("limits of rate and count are off: for load tests only")
     if workers > 1:
-        Tidings(settings=settings)  # what is wrong with the settings is told before a process starts
+        Tidings(
+            settings=settings, **Webhooks(settings).arguments
+        )  # what is wrong with the settings is told before a process starts
         with reserve(settings.host, settings.port) as held:
             sys.exit(_work_together(service, workers, held))
     listener = listen(settings.host, settings.port)
@@ -117,8 +120,10 @@ class Service:
 
     def run(self, listener: socket.socket, on_ready: Ready) -> None:
         """Serve until a signal says to stop, and drain."""
-        live, app = Tidings(settings=self.settings, outbox=self._outbox()), Starlette()
+        webhooks, app = Webhooks(self.settings), Starlette()
+        live = Tidings(settings=self.settings, outbox=self._outbox(), **webhooks.arguments)
         live.mount(app)
+        webhooks.close_with(app)
         app.router.routes.append(any_other_address(self.settings.prefix))
         config = uvicorn.Config(
             app,

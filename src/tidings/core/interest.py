@@ -154,7 +154,9 @@ class Interest:
                 continue  # left meanwhile
             fault = event.faults.get(topic)
             if request.renewal:
-                effects += [] if fault is None else self._take_away(topic, UnsubscribedReason.PERMISSION_CHANGED)
+                # Where nobody could say, what was granted stays until the next renewal.
+                is_refused = fault is not None and fault.code is not ErrorCode.UNAVAILABLE
+                effects += self._take_away(topic, UnsubscribedReason.PERMISSION_CHANGED) if is_refused else []
             elif fault is not None:
                 waiting = [other.frame_id for other in self._requests.values() if topic in other.pending]
                 effects += self._leave(topic)

@@ -147,7 +147,7 @@ class Session:
         self._deadlines.authenticated(now, event.expires_in)
 
     def _refused(self, event: i.Refused, now: float) -> list[Effect]:
-        code = CloseCode.INTERNAL_ERROR if event.fault.code is ErrorCode.INTERNAL else CloseCode.UNAUTHORIZED
+        code = CloseCode.INTERNAL_ERROR if event.fault.code.fault == "server" else CloseCode.UNAUTHORIZED
         return self._refuse(event.fault, event.frame_id, event.fault.close or code)
 
     def _refused_when_open(self, event: i.Refused, now: float) -> list[Effect]:

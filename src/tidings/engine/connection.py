@@ -23,8 +23,9 @@ from tidings.core.limits import exceeds
 from tidings.core.session import Session
 from tidings.core.subscription import Subscription
 from tidings.engine.drain import send_back
+from tidings.engine.rights import refusals
 from tidings.engine.services import Services
-from tidings.ports import Action, Credentials, CredentialSource, Sink
+from tidings.ports import Credentials, CredentialSource, Sink
 
 log = logging.getLogger("tidings.connection")
 
@@ -114,6 +115,8 @@ class Connection:
         self.take(i.Gone(goodbye and not self._services.registry.draining))
         self._services.ticker.drop(self)
         self._services.registry.remove(self)
+        if self._services.lifecycle is not None:
+            self._services.lifecycle.disconnected(self.id)
         for task in self._tasks or ():
             task.cancel()
 
@@ -162,9 +165,13 @@ class Connection:
 
     def _go_live(self, effect: e.GoLive) -> None:
         self._services.hub.go_live(effect.subscription)
+        if self._services.lifecycle is not None:
+            self._services.lifecycle.subscribed(self.id, effect.subscription.key.topic)
 
     def _detach(self, effect: e.Detach) -> None:
         self._services.feeds.detach(effect.subscription)
+        if self._services.lifecycle is not None and not self.session.closed:
+            self._services.lifecycle.unsubscribed(self.id, effect.subscription.key.topic)
 
     def _enter(self, effect: e.Enter) -> None:
         self._services.presences.enter(effect.seat, self.id, self._identity.user, self._sink.send)
@@ -269,9 +276,11 @@ class Connection:
             )
         try:
             identity = await self._services.authenticator.authenticate(credentials)
-            self._services.registry.admit(self, identity)
+            is_new = self._services.registry.admit(self, identity)
         except PeerError as fault:
             return i.Refused(fault, effect.frame_id)
+        if is_new and self._services.lifecycle is not None:
+            self._services.lifecycle.connected(self.id, identity)
         self._forget_token()
         self._services.ticker.set(self, self._services.clock.monotonic())  # its deadlines are new: look in a moment
         now = self._services.clock.now()
@@ -287,22 +296,9 @@ class Connection:
         )
 
     async def _authorize(self, effect: e.Authorize) -> i.Input:
-        faults: dict[str, PeerError] = {}
-        warnings: dict[str, str] = {}
-        for topic in effect.topics:
-            fault = self._services.catalog.unknown(topic) or await self._forbidden("subscribe", topic)
-            if fault is not None:
-                faults[topic] = fault
-            elif (warning := self._services.catalog.warning(topic)) is not None:
-                warnings[topic] = warning
-        return i.Authorized(effect.request, faults, warnings)
-
-    async def _forbidden(self, action: Action, topic: str) -> PeerError | None:
-        identity = self._identity
-        if await self._services.authorizer.allows(identity, action, topic):
-            return None
-        to = "subscribe to" if action == "subscribe" else "publish on"
-        return PeerError(ErrorCode.FORBIDDEN, f"{identity.user} may not {to} {topic}.", topic=topic)
+        faults = await refusals(self._services, self._identity, "subscribe", effect.topics)
+        warnings = {topic: self._services.catalog.warning(topic) for topic in effect.topics if topic not in faults}
+        return i.Authorized(effect.request, faults, {t: told for t, told in warnings.items() if told is not None})
 
     async def _authorize_presence(self, effect: e.AuthorizePresence) -> i.Input:
         return await self._services.presences.authorize(effect.seat, self._identity, self._services.authorizer)
@@ -310,9 +306,9 @@ class Connection:
     async def _store(self, effect: e.Store) -> i.Input:
         topic = effect.draft.topic
         try:
-            fault = self._services.catalog.unknown(topic) or await self._forbidden("publish", topic)
-            if fault is not None:
-                return i.StoreRefused(fault, effect.frame_id)
+            faults = await refusals(self._services, self._identity, "publish", (topic,))
+            if faults:
+                return i.StoreRefused(faults[topic], effect.frame_id)
             stored = await self._services.publisher.publish_for_client(
                 effect.draft, self._identity, idempotency_key=effect.idempotency_key
             )

@@ -21,7 +21,7 @@ from tidings.engine.publisher import Publisher
 from tidings.engine.registry import Registry
 from tidings.engine.services import Services
 from tidings.engine.ticker import Ticker
-from tidings.ports import Authenticator, Authorizer, Broker, Clock, Presence, Sink
+from tidings.ports import Authenticator, Authorizer, Broker, Clock, Lifecycle, Presence, Sink
 
 log = logging.getLogger("tidings.node")
 
@@ -35,6 +35,7 @@ class Ports:
     authorizer: Authorizer
     clock: Clock
     presence: Presence | None = None  # without one nobody can be present
+    lifecycle: Lifecycle | None = None
 
 
 class Node:
@@ -76,6 +77,7 @@ class Node:
             registry=self._registry,
             ticker=self._ticker,
             presences=self.presences,
+            lifecycle=ports.lifecycle,
         )
 
     async def start(self) -> None:
@@ -112,9 +114,11 @@ class Node:
     def connect(self, sink: Sink, *, authorizer: Authorizer | None = None) -> Connection:
         """A connection for a new sink. Its transport must call ``gone`` at the end, whatever happens.
 
-        :param authorizer: asked instead of the node's own, such as one that remembers the answers for polls.
+        :param authorizer: for a poll: asked instead of the node's own, such as one that remembers the answers.
         """
-        services = self._services if authorizer is None else replace(self._services, authorizer=authorizer)
+        services = self._services
+        if authorizer is not None:
+            services = replace(services, authorizer=authorizer, lifecycle=None)  # a request, and no connection
         connection = Connection(services, sink, secrets.token_urlsafe(16))
         self._registry.add(connection)
         return connection

@@ -47,11 +47,14 @@ class Registry:
         """A connection whose user is not known yet."""
         self._by_session[connection.id] = connection
 
-    def admit(self, connection: Registered, identity: Identity) -> None:
-        """Count the connection as this user's. Raises PeerError ``too_many_connections`` with its close code."""
+    def admit(self, connection: Registered, identity: Identity) -> bool:
+        """Count the connection as this user's, unless it is; whether it was not.
+
+        Raises PeerError ``too_many_connections`` with its close code.
+        """
         key = (identity.tenant, identity.user)
         if connection in self._user_of:
-            return  # a renewed token: the session decides whether it is the same person
+            return False  # a renewed token: the session decides whether it is the same person
         mine = self._by_user.get(key, {})
         if exceeds(len(mine) + 1, self._limits.connections_per_user):
             raise PeerError(
@@ -68,6 +71,7 @@ class Registry:
             )
         self._by_user.setdefault(key, mine)[connection] = None
         self._user_of[connection] = key
+        return True
 
     def remove(self, connection: Registered) -> None:
         """Forget a connection that has ended."""

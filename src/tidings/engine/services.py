@@ -12,7 +12,7 @@ from tidings.engine.presence import Presences
 from tidings.engine.publisher import Publisher
 from tidings.engine.registry import Registry
 from tidings.engine.ticker import Ticker
-from tidings.ports import Authenticator, Authorizer, Clock
+from tidings.ports import Authenticator, Authorizer, Clock, Lifecycle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +30,4 @@ class Services:
     registry: Registry
     ticker: Ticker
     presences: Presences
+    lifecycle: Lifecycle | None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from tidings.core.identity import Identity
-from tidings.ports import Action, Authorizer, Clock
+from tidings.ports import Action, Authorizer, Clock, TogetherAuthorizer
 
 REMEMBERED_SECONDS = 5.0  # a right that is taken away ends after so long
 GRANTS_MAX = 10_000
@@ -31,13 +32,31 @@ class RememberedRights:
         if key is None:
             return await self._inner.allows(identity, action, topic)
         now = self._clock.monotonic()
-        granted_at = self._granted_at.get(key)
-        if granted_at is not None and now - granted_at < REMEMBERED_SECONDS:
+        if self._holds(key, now):
             return True
         if not await self._inner.allows(identity, action, topic):
             return False
         self._remember(key, now)
         return True
+
+    async def allows_together(self, identity: Identity, action: Action, topics: Sequence[str]) -> Collection[str]:
+        """The same for all topics of a poll; what is not remembered is asked in one go, where that can be done."""
+        now = self._clock.monotonic()
+        keys = {topic: _key(identity, action, topic) for topic in topics}
+        allowed = {topic for topic, key in keys.items() if key is not None and self._holds(key, now)}
+        asked = [topic for topic in topics if topic not in allowed]
+        if isinstance(self._inner, TogetherAuthorizer):
+            granted = await self._inner.allows_together(identity, action, asked)
+        else:
+            granted = [topic for topic in asked if await self._inner.allows(identity, action, topic)]
+        for topic in granted:
+            if (key := keys[topic]) is not None:
+                self._remember(key, now)
+        return allowed.union(granted)
+
+    def _holds(self, key: bytes, now: float) -> bool:
+        granted_at = self._granted_at.get(key)
+        return granted_at is not None and now - granted_at < REMEMBERED_SECONDS
 
     def _remember(self, key: bytes, now: float) -> None:
         self._granted_at.pop(key, None)
