@@ -46,7 +46,7 @@ class Feed:
     """``position`` is the last publication whose fan-out began, ``completed`` the last whose fan-out ended."""
 
     __slots__ = (
-        "_broker", "_clock", "_joined", "_limits", "_lock", "_lossy", "_moved", "_owner", "_position", "_reached",
+        "_broker", "_clock", "_ended", "_joined", "_limits", "_lock", "_lossy", "_moved", "_owner", "_position", "_reached",
         "_repairing", "_waiting", "_walk", "completed", "key", "passive", "repairs", "retiring",
     )  # fmt: skip
 
@@ -64,6 +64,7 @@ class Feed:
         self._joined = False
         self._lock = asyncio.Lock()  # join and leave of one key never overlap
         self._repairing = False
+        self._ended = False
         self._waiting: deque[Publication] = deque()
         self._lossy = False
         self._moved = False
@@ -102,6 +103,15 @@ class Feed:
             await self._broker.leave(self.key)
             return still_unwanted()
 
+    def end(self) -> None:
+        """Nobody listens any more, and another feed may take its place: what is under way delivers nothing."""
+        self._ended = True
+        self._waiting.clear()
+        for _, future in self._reached:
+            if not future.done():
+                future.set_result(None)
+        self._reached = []
+
     def offer(self, publication: Publication) -> None:
         """Take a publication from wherever; it goes out when it is its turn, once."""
         if len(self._waiting) >= WAITING_MAX:
@@ -113,7 +123,7 @@ class Feed:
     async def reached(self, cursor: Cursor) -> None:
         """Return when the stream has come this far; across epochs, when it has been looked which has ended."""
         position = self.position
-        if position.epoch == cursor.epoch and position.offset >= cursor.offset:
+        if self._ended or (position.epoch == cursor.epoch and position.offset >= cursor.offset):
             return
         self.repair()  # the live message may have been lost, or the data were wiped and nobody has told us
         future = asyncio.get_running_loop().create_future()
@@ -122,7 +132,7 @@ class Feed:
 
     def repair(self) -> None:
         """Read what is missing from history, if anything is, and let the stream go on after it."""
-        if self._repairing or self._position is None:
+        if self._repairing or self._position is None or self._ended:
             return
         self._repairing = True
         self.repairs += 1
@@ -191,7 +201,7 @@ class Feed:
         """Runs alone: the stream stands still, new messages wait, so ``position`` moves by this only."""
         delay = 0.1
         try:
-            while True:
+            while not self._ended:
                 while self._walk is not None:  # noqa: ASYNC110 - it goes on in the next turn of the loop
                     await asyncio.sleep(0)
                 try:
@@ -200,12 +210,16 @@ class Feed:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 5.0)
                     continue
+                if self._ended:
+                    break
                 reason = judge(self.position, history, self._limits.recovery_events)
                 if reason is not None:
                     self.start_at(history.head)
                     self._owner.broken(self.key, history.head, reason)
                     break
                 for publication in history.publications:
+                    if self._ended:
+                        break
                     self._begin(publication)
                     while not self._step_alone():  # noqa: ASYNC110 - others run between two slices
                         await asyncio.sleep(0)

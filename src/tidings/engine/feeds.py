@@ -235,8 +235,7 @@ class Feeds:
         self._feeds[publication.key] = feed
         self._passive[publication.key] = None
         if len(self._passive) > PASSIVE_FEEDS_MAX:
-            oldest, _ = self._passive.popitem(last=False)
-            del self._feeds[oldest]
+            self._forget(next(iter(self._passive)))
         return feed
 
     def _page(self, publications: tuple[Publication, ...]) -> tuple[Publication, ...]:
@@ -267,11 +266,16 @@ class Feeds:
     async def _leave(self, feed: Feed) -> None:
         try:
             left = await feed.leave(lambda: not self._hub.listens(feed.key))
-        except BrokerUnavailable:
-            left = True  # the broker has forgotten us too; what it still sends is not listened to
+        except Exception as error:  # the broker has forgotten us too, or has a bug; what it still sends is not heard
+            left = True
+            if not isinstance(error, BrokerUnavailable):
+                log.exception("leaving %s failed", feed.key)
         if left and self._feeds.get(feed.key) is feed and not self._hub.listens(feed.key):
-            del self._feeds[feed.key]
+            self._forget(feed.key)
             if is_wildcard(feed.key.topic):
                 for key in [key for key in self._passive if key.wildcard == feed.key]:
-                    del self._passive[key]
-                    del self._feeds[key]
+                    self._forget(key)
+
+    def _forget(self, key: TopicKey) -> None:
+        self._passive.pop(key, None)
+        self._feeds.pop(key).end()

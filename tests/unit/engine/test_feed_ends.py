@@ -12,6 +12,7 @@ import pytest
 from tests.unit.engine.rig import FaultyBroker, RecordingSink, Rig, started
 from tidings.brokers.memory import MemoryBroker
 from tidings.core.errors import BrokerUnavailable
+from tidings.core.events import Publication
 from tidings.core.limits import Limits
 from tidings.core.topics import TopicKey
 from tidings.testing.virtual import run_virtual
@@ -30,6 +31,23 @@ class HeadFails(FaultyBroker):
             self.fails -= 1
             raise BrokerUnavailable("it went away after the join")
         return await super().head(key)
+
+
+class LeaveIsBroken(FaultyBroker):
+    """The broker has a bug of its own."""
+
+    async def leave(self, key: TopicKey) -> None:
+        raise RuntimeError("ends the test")
+
+
+class DeafBroker(FaultyBroker):
+    """Its live messages are lost while it is deaf."""
+
+    deaf = False
+
+    def received(self, publication: Publication) -> None:
+        if not self.deaf:
+            super().received(publication)
 
 
 class HeadIsBroken(FaultyBroker):
@@ -161,4 +179,44 @@ def test_a_topic_whose_reading_fails_ends_the_session_and_the_reading_of_the_oth
         assert len(asyncio.all_tasks()) == 1
 
     on_node(test, wrap=lambda inner: HeadIsBroken(inner, [0], ["pass"]))
+    assert "ends the test" in caplog.text
+
+
+def test_a_feed_that_nobody_needs_any_more_delivers_nothing_when_the_broker_is_back() -> None:
+    """It was reading its history when the last one left; the next one has another feed, and must not hear of it."""
+
+    async def test(rig: Rig) -> None:
+        broker = rig.broker
+        assert isinstance(broker, DeafBroker)
+        first = rig.client("ana")
+        first.send(type="subscribe", topics=[LIST], id=1)
+        await first.answer(1)
+        broker.deaf = True
+        for number in range(3):
+            await rig.publish(LIST, number)
+        broker.down = True
+        broker.interrupted()  # the feed looks for what it missed, and the broker does not answer
+        await asyncio.sleep(1)
+        first.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        broker.down = broker.deaf = False
+        second = rig.client("ben")
+        second.send(type="subscribe", topics=[LIST], id=1)
+        assert (await second.answer(1))["topics"][LIST]["cursor"].endswith("-3")
+        await asyncio.sleep(10)
+        assert second.offsets == []
+
+    on_node(test, wrap=lambda inner: DeafBroker(inner, [0], ["pass"]))
+
+
+def test_a_feed_whose_leaving_fails_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(rig: Rig) -> None:
+        client = rig.client()
+        client.send(type="subscribe", topics=[LIST], id=1)
+        await client.answer(1)
+        client.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        assert nothing_is_left(rig), rig.node.statistics()
+
+    on_node(test, wrap=lambda inner: LeaveIsBroken(inner, [0], ["pass"]))
     assert "ends the test" in caplog.text
