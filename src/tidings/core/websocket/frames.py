@@ -25,7 +25,7 @@ LENGTH_MAX: Final = 2**63 - 1
 
 PING_FRAME: Final = bytes((FIN | PING, 0))
 
-# RFC 6455, 7.4.1, and IANA's registry of close codes: those that may stand in a frame, as of 1012 to 1014 too.
+# RFC 6455, 7.4.1, and 1012 to 1014 of IANA's registry: those that may stand in a frame.
 _CODES_ON_THE_WIRE = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 _CODES_OF_APPLICATIONS = range(3_000, 5_000)
 
