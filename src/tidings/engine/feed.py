@@ -46,8 +46,8 @@ class Feed:
     """``position`` is the last publication whose fan-out began, ``completed`` the last whose fan-out ended."""
 
     __slots__ = (
-        "_broker", "_clock", "_ended", "_joined", "_limits", "_lock", "_lossy", "_moved", "_owner", "_position", "_reached",
-        "_repairing", "_waiting", "_walk", "completed", "key", "passive", "repairs", "retiring",
+        "_broker", "_clock", "_ended", "_joined", "_limits", "_lock", "_lossy", "_moved", "_owner", "_position",
+        "_reached", "_repairing", "_waiting", "_walk", "completed", "key", "passive", "repairs", "retiring",
     )  # fmt: skip
 
     def __init__(self, key: TopicKey, owner: Owner, broker: Broker, limits: Limits, clock: Clock) -> None:
