@@ -10,4 +10,5 @@ export {
   type UseConnectionStatusOptions,
   useConnectionStatus,
 } from "./use-connection-status.js";
+export { type PresenceResult, usePresence } from "./use-presence.js";
 export { type UseTopicOptions, useTopic } from "./use-topic.js";

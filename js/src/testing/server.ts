@@ -5,6 +5,7 @@ import type { TidingsEvent } from "../core/event.js";
 import type { ClientFrame, PublishFrame, ServerFrame, TopicAnswer } from "../core/frames.js";
 import { isTopic, isWildcard, topicType } from "../core/topics.js";
 import { History } from "./history.js";
+import { FakeRooms } from "./presence.js";
 import type { FakeSocket, SocketPeer } from "./socket.js";
 import type { FakeTime } from "./time.js";
 
@@ -25,6 +26,11 @@ export class FakeServer implements SocketPeer {
   readonly held: Set<string> = new Set();
   /** Asked whenever a client dials. */
   reachable = true;
+  readonly rooms: FakeRooms = new FakeRooms({
+    say: (frame) => this.#say(frame),
+    holds: (topic) => this.held.has(topic),
+    me: () => ({ session: `session-${this.#sessions}`, user: this.#user }),
+  });
   readonly #time: FakeTime;
   readonly #user: string;
   readonly #histories = new Map<string, History>();
@@ -116,6 +122,7 @@ export class FakeServer implements SocketPeer {
     if (frame.type === "subscribe") this.#subscribe(frame);
     else if (frame.type === "unsubscribe") this.#unsubscribe(frame);
     else if (frame.type === "publish") this.#publish(frame);
+    else if (frame.type === "presence") this.rooms.take(frame);
     else if (frame.type === "ping") this.#say({ type: "pong", topic: "system", ...idOf(frame) });
     // The first `auth` has its welcome already, as a cookie would have: only a renewal asks for another.
     else if (frame.id !== undefined) this.#welcome(frame.id);
@@ -201,6 +208,7 @@ export class FakeServer implements SocketPeer {
 
   #forget(): void {
     this.#socket = null;
+    this.rooms.forget();
     this.held.clear();
   }
 

@@ -50,6 +50,10 @@ export interface TestLive extends Live {
   allow(topic: string): void;
   /** Events of the topic are lost: `onGap` is called, now or when the client is back. */
   gap(topic: string, reason?: UnrecoveredReason): void;
+  /** Somebody else is present on the topic, or says something else of itself. */
+  come(topic: string, user: string, state?: Readonly<Record<string, unknown>>): void;
+  /** Somebody else is present no longer. */
+  go(topic: string, user: string): void;
   /** Who subscribes to the topic from now on gets this warning in `reports`. */
   warn(topic: string, message: string): void;
   /** Let time pass for the connection, with all that falls due in it. */
@@ -160,6 +164,14 @@ class FakedLive extends Client implements TestLive {
 
   gap(topic: string, reason: UnrecoveredReason = UnrecoveredReason.TRIMMED): void {
     this.#do(({ server }) => server.lose(topic, reason));
+  }
+
+  come(topic: string, user: string, state: Readonly<Record<string, unknown>> = {}): void {
+    this.#do(({ server }) => server.rooms.come(topic, user, state));
+  }
+
+  go(topic: string, user: string): void {
+    this.#do(({ server }) => server.rooms.go(topic, user));
   }
 
   warn(topic: string, message: string): void {
