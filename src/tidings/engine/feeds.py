@@ -231,12 +231,16 @@ class Feeds:
         epoch, offset = publication.cursor
         feed = Feed(publication.key, self, self._broker, self._limits, self._clock)
         feed.start_at(Cursor(epoch, offset - 1))
-        feed.passive = True
         self._feeds[publication.key] = feed
-        self._passive[publication.key] = None
+        self._keep_for_wildcard(feed)
+        return feed
+
+    def _keep_for_wildcard(self, feed: Feed) -> None:
+        """Only a wildcard listens to the topic. Of such there may be any number, so not all are kept."""
+        feed.passive = True
+        self._passive[feed.key] = None
         if len(self._passive) > PASSIVE_FEEDS_MAX:
             self._forget(next(iter(self._passive)))
-        return feed
 
     def _page(self, publications: tuple[Publication, ...]) -> tuple[Publication, ...]:
         """As many as one page may hold, and one at least."""
@@ -270,9 +274,15 @@ class Feeds:
             left = True
             if not isinstance(error, BrokerUnavailable):
                 log.exception("leaving %s failed", feed.key)
-        if left and self._feeds.get(feed.key) is feed and not self._hub.listens(feed.key):
+        if not left or self._feeds.get(feed.key) is not feed or self._hub.listens(feed.key):
+            return
+        if feed.key.wildcard in self._feeds and not is_wildcard(feed.key.topic):
+            self._keep_for_wildcard(
+                feed
+            )  # it goes on where it stands: begun anew, it would take a late message for new
+        else:
             self._forget(feed.key)
-            if is_wildcard(feed.key.topic):
+            if is_wildcard(feed.key.topic):  # and what only it knew
                 for key in [key for key in self._passive if key.wildcard == feed.key]:
                     self._forget(key)
 

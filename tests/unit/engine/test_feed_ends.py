@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.engine.rig import FaultyBroker, RecordingSink, Rig, started
 from tidings.brokers.memory import MemoryBroker
+from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Publication
 from tidings.core.limits import Limits
@@ -220,3 +221,31 @@ def test_a_feed_whose_leaving_fails_is_let_go(caplog: pytest.LogCaptureFixture) 
 
     on_node(test, wrap=lambda inner: LeaveIsBroken(inner, [0], ["pass"]))
     assert "ends the test" in caplog.text
+
+
+def test_a_wildcard_goes_on_where_it_stands_when_the_one_by_name_has_left() -> None:
+    async def test(rig: Rig) -> None:
+        broker = rig.broker
+        assert isinstance(broker, FaultyBroker)
+        wild, named = rig.client("ana"), rig.client("ben")
+        wild.send(type="subscribe", topics=["gift-list:*"], id=1)
+        named.send(type="subscribe", topics=[LIST], id=1)
+        await wild.answer(1)
+        await named.answer(1)
+        for number in range(3):
+            await rig.publish(LIST, number)
+        await rig.settle()
+        named.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        key = TopicKey(None, LIST)
+        start = Cursor((await broker.inner.head(key)).epoch, 0)
+        known = await broker.inner.history(key, start, 0)
+        broker.received(known.publications[0])  # a message that took its time
+        await rig.publish(LIST, 3)
+        await rig.settle()
+        assert wild.offsets == [1, 2, 3, 4]
+        wild.connection.gone()
+        await asyncio.sleep(LINGER_SECONDS)
+        assert nothing_is_left(rig), rig.node.statistics()
+
+    on_node(test, wrap=lambda inner: FaultyBroker(inner, [0], ["pass"]))
