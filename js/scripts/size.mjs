@@ -31,7 +31,7 @@ const ENTRIES = [
   {
     name: "react-query (everything)",
     code: 'export * from "./src/react-query/index.ts"',
-    budget: 23.25 * KB,
+    budget: 23.5 * KB,
   },
   { name: "swr", code: 'export * from "./src/swr/index.ts"', budget: 23 * KB },
   { name: "vue", code: 'export * from "./src/vue/index.ts"', budget: 16 * KB },
