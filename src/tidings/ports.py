@@ -7,13 +7,14 @@ Who implements what: brokers implement :class:`Broker`, and may have a :class:`P
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
 from tidings.core.cursor import Cursor
+from tidings.core.errors import PeerError
 from tidings.core.events import Draft, Exclude, Publication
 from tidings.core.frames import Member
 from tidings.core.framing import Framed
@@ -265,7 +266,7 @@ Action = Literal["subscribe", "publish"]
 class Authorizer(Protocol):
     """May this identity do that?
 
-    Its methods raise PeerError, such as ``unavailable``, where that cannot be found out: the topic is then refused
+    It may raise PeerError, such as ``unavailable``, where that cannot be found out: the topic is then refused
     with that code, which tells clients whether to ask again.
     """
 
@@ -278,8 +279,10 @@ class Authorizer(Protocol):
 class TogetherAuthorizer(Protocol):
     """An authorizer that can be asked for all topics of a frame in one go, as where each question is a call."""
 
-    async def allows_together(self, identity: Identity, action: Action, topics: Sequence[str]) -> Collection[str]:
-        """Those of the topics with which the identity may do that."""
+    async def allows_together(
+        self, identity: Identity, action: Action, topics: Sequence[str]
+    ) -> Mapping[str, bool | PeerError]:
+        """For each of the topics whether the identity may do that, or why it cannot be found out; raises nothing."""
         ...
 
 

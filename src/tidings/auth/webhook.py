@@ -99,39 +99,46 @@ class WebhookAuthorizer:
 
     async def allows(self, identity: Identity, action: Action, topic: str) -> bool:
         """Whether the identity may do that. Raises PeerError ``unavailable`` where nobody answers."""
-        return topic in await self.allows_together(identity, action, [topic])
+        answer = (await self.allows_together(identity, action, [topic]))[topic]
+        if isinstance(answer, PeerError):
+            raise answer
+        return answer
 
-    async def allows_together(self, identity: Identity, action: Action, topics: Sequence[str]) -> Collection[str]:
-        """Those of the topics with which the identity may do that. Raises PeerError ``unavailable``."""
+    async def allows_together(
+        self, identity: Identity, action: Action, topics: Sequence[str]
+    ) -> Mapping[str, bool | PeerError]:
+        """The same for several topics, in one call."""
         now = self._clock.monotonic()
-        allowed: set[str] = set()
+        answers: dict[str, bool | PeerError] = {}
         keys: dict[str, bytes] = {}
         who = {"user": identity.user, "tenant": identity.tenant, "claims": identity.claims}
         for topic in topics:
-            if await self._granted.allows(identity, action, topic):
-                allowed.add(topic)
-            elif action in self._actions:
-                key = _key([who, action, topic])
-                known = self._memory.get(key, now)
-                if known is None:
-                    keys[topic] = key
-                elif known:
-                    allowed.add(topic)
-        if keys:
-            allowed |= await self._ask(who, action, keys)
-        return allowed
+            granted = await self._granted.allows(identity, action, topic)
+            if granted or action not in self._actions:
+                answers[topic] = granted
+                continue
+            key = _key([who, action, topic])
+            known = self._memory.get(key, now)
+            if known is None:
+                keys[topic] = key
+            else:
+                answers[topic] = known
+        return answers | await self._ask(who, action, keys) if keys else answers
 
-    async def _ask(self, who: Mapping[str, Any], action: Action, keys: Mapping[str, bytes]) -> set[str]:
+    async def _ask(
+        self, who: Mapping[str, Any], action: Action, keys: Mapping[str, bytes]
+    ) -> dict[str, bool | PeerError]:
         call = {"type": action, "identity": who, "topics": list(keys)}
         try:
             named, ttl_seconds = await self._back_end.ask(call, _allowed)
         except NoAnswer:
             message = "Whether this is allowed could not be asked, for the back end did not answer; try again later."
-            raise PeerError(ErrorCode.UNAVAILABLE, message) from None
+            return dict.fromkeys(keys, PeerError(ErrorCode.UNAVAILABLE, message))
         now = self._clock.monotonic()
         for topic, key in keys.items():
             self._memory.put(key, topic in named, ttl_seconds, now)
-        return named & keys.keys()  # a topic that nobody asked about grants nothing
+        # Those that were asked about: another one that the answer names grants nothing.
+        return {topic: topic in named for topic in keys}
 
 
 def _key(question: Any) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tidings.core.errors import PeerError
 from tidings.core.identity import Identity
-from tidings.ports import Action, Authorizer, Clock, TogetherAuthorizer
+from tidings.engine.rights import answers_of
+from tidings.ports import Action, Authorizer, Clock
 
 REMEMBERED_SECONDS = 5.0  # a right that is taken away ends after so long
 GRANTS_MAX = 10_000
@@ -39,20 +41,20 @@ class RememberedRights:
         self._remember(key, now)
         return True
 
-    async def allows_together(self, identity: Identity, action: Action, topics: Sequence[str]) -> Collection[str]:
+    async def allows_together(
+        self, identity: Identity, action: Action, topics: Sequence[str]
+    ) -> Mapping[str, bool | PeerError]:
         """The same for all topics of a poll; what is not remembered is asked in one go, where that can be done."""
         now = self._clock.monotonic()
         keys = {topic: _key(identity, action, topic) for topic in topics}
-        allowed = {topic for topic, key in keys.items() if key is not None and self._holds(key, now)}
-        asked = [topic for topic in topics if topic not in allowed]
-        if isinstance(self._inner, TogetherAuthorizer):
-            granted = await self._inner.allows_together(identity, action, asked)
-        else:
-            granted = [topic for topic in asked if await self._inner.allows(identity, action, topic)]
-        for topic in granted:
-            if (key := keys[topic]) is not None:
+        held: dict[str, bool | PeerError] = {
+            topic: True for topic, key in keys.items() if key is not None and self._holds(key, now)
+        }
+        answers = await answers_of(self._inner, identity, action, [topic for topic in topics if topic not in held])
+        for topic, answer in answers.items():
+            if answer is True and (key := keys[topic]) is not None:
                 self._remember(key, now)
-        return allowed.union(granted)
+        return {**held, **answers}
 
     def _holds(self, key: bytes, now: float) -> bool:
         granted_at = self._granted_at.get(key)
