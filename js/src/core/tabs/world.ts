@@ -36,10 +36,17 @@ export const BROWSER: TabWorld = {
   },
   line(name, hear) {
     const channel = new BroadcastChannel(name);
-    channel.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
+    // A frozen page still hears its channel, and nothing else: it would go on leading without a connection. What
+    // comes by a port of one's own waits until the page lives (Chromium 156).
+    const { port1, port2 } = new MessageChannel();
+    channel.onmessage = ({ data }: MessageEvent<Message>) => port1.postMessage(data);
+    port2.onmessage = ({ data }: MessageEvent<Message>) => hear(data);
     return {
       post: (message) => channel.postMessage(message),
-      close: () => channel.close(),
+      close() {
+        channel.close();
+        port2.close();
+      },
     };
   },
 };
