@@ -277,9 +277,7 @@ class Feeds:
         if not left or self._feeds.get(feed.key) is not feed or self._hub.listens(feed.key):
             return
         if feed.key.wildcard in self._feeds and not is_wildcard(feed.key.topic):
-            self._keep_for_wildcard(
-                feed
-            )  # it goes on where it stands: begun anew, it would take a late message for new
+            self._keep_for_wildcard(feed)  # begun anew, it would take a late message for new
         else:
             self._forget(feed.key)
             if is_wildcard(feed.key.topic):  # and what only it knew
