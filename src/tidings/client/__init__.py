@@ -12,6 +12,7 @@ streams and polls; ``driver`` does what the machine says; ``stream`` has the eve
 from tidings.client.driver import Auth
 from tidings.client.errors import ConnectionEnded, PublishFailed, TopicDenied
 from tidings.client.live import TRANSPORTS, Live, connect
+from tidings.client.presence import Member, Presence
 from tidings.client.responses import Mutation
 from tidings.client.status import Status
 from tidings.client.stream import Gap
@@ -25,7 +26,9 @@ __all__ = [
     "EventData",
     "Gap",
     "Live",
+    "Member",
     "Mutation",
+    "Presence",
     "PublishFailed",
     "Status",
     "TopicDenied",

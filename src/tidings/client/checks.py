@@ -35,6 +35,14 @@ def check_subscribable(topic: str) -> None:
         raise TopicDenied(fault.topic or topic, fault.code.value, fault.message) from None
 
 
+def check_present(topic: str) -> None:
+    """Raise TopicDenied unless this is a topic: nobody can be present on ``type:*``."""
+    try:
+        check_topic(topic)
+    except PeerError as fault:
+        raise TopicDenied(fault.topic or topic, fault.code.value, fault.message) from None
+
+
 def plain_event(event: dict[str, Any]) -> dict[str, Any]:
     """An event to publish, as plain JSON.
 

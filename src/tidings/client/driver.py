@@ -37,6 +37,8 @@ class Driver:
 
     :param tell: gets the effects that concern the application, in their order.
     :param room: is awaited between frames: while it waits, the server is not read.
+    :ivar session: the name that the last connection has at the server.
+    :ivar heard: is told every frame of the current connection, after the machine.
     :ivar cause: why the last connection could not be made or went, in words, where that is known.
     """
 
@@ -49,6 +51,8 @@ class Driver:
         room: Callable[[], Awaitable[None]],
     ) -> None:
         self.cause: str | None = None
+        self.session: str | None = None
+        self.heard: Callable[[Mapping[str, Any]], None] | None = None
         self._address = address
         self._memory_key = (address.text, options.transports)
         self.machine = Machine(replace(options, remembered=options.remembered or _memory.get(self._memory_key)))
@@ -139,6 +143,21 @@ class Driver:
         if input["input"] == "lost" and generation in self._links:
             self._let_go(generation, _NORMAL)
         self.feed(input)
+        frame = input.get("frame")
+        if frame is not None and generation == self.machine.generation:
+            self._overhear(frame)
+
+    def _overhear(self, frame: Mapping[str, Any]) -> None:
+        """For presence, which stands beside the machine. A connection without a session, as with polls, has none."""
+        if frame.get("type") == "welcome":
+            session = frame.get("session")
+            self.session = session if isinstance(session, str) else None
+        if self.heard is not None:
+            self.heard(frame)
+
+    def send(self, frame: Mapping[str, Any]) -> None:
+        """Send a frame over the connection that is there, after what the machine has sent."""
+        self._send({"frame": frame})
 
     def _warn(self, message: str) -> None:
         """Once each: what a network does it does again at every dial."""

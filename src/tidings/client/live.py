@@ -14,10 +14,11 @@ from typing import Any, Self
 import msgspec
 
 from tidings.client.addresses import Address, parse_address
-from tidings.client.checks import check_subscribable, check_transports, plain_event
+from tidings.client.checks import check_present, check_subscribable, check_transports, plain_event
 from tidings.client.driver import Auth, Driver
 from tidings.client.errors import OUTAGES, ConnectionEnded, PublishFailed, TopicDenied, sentence
 from tidings.client.machine import Effect, Options
+from tidings.client.presence import Presence, Rooms
 from tidings.client.refetching import Refetching
 from tidings.client.responses import HEADER, Answered, Mutation, new_mutation, parse_cursors
 from tidings.client.status import ENDED, Status, StatusBoard
@@ -75,6 +76,7 @@ class Live:
         self._fed: dict[Stream, None] = {}  # since the last time that there was room
         self._out_of_reach: set[str] = set()  # topics that the transport of this moment cannot follow
         self._answers: dict[int, asyncio.Future[str]] = {}
+        self._rooms: Rooms | None = None
         self._last_number = 0
 
     async def __aenter__(self) -> Self:
@@ -189,6 +191,19 @@ class Live:
         finally:
             del self._answers[number]
 
+    def presence(self, topic: str, *, state: Mapping[str, Any] | None = None) -> Presence:
+        """Be present on a topic, and see who else is: ``async with live.presence("gift-list:123") as room``.
+
+        :param state: what the client says of itself at first, at most 1 KiB as JSON.
+        """
+        check_present(topic)
+        return Presence(self._rooms_of, topic, state)
+
+    def _rooms_of(self) -> Rooms:
+        if self._rooms is None:
+            self._rooms = Rooms(self._driver, self._next_number)
+        return self._rooms
+
     def position(self, topic: str) -> str | None:
         """Where the topic's events are here, to go on from with ``since``; None where there is no position."""
         snapshot = self._machine.topic(topic)
@@ -221,6 +236,8 @@ class Live:
     async def close(self) -> None:
         """End everything. Iterations over events end; publishes without an answer fail."""
         self._feed({"input": "close"})
+        if self._rooms is not None:
+            self._rooms.close()
         self._refetching.stop()
         await self._driver.end()
 
@@ -239,6 +256,8 @@ class Live:
             effect["transport"], effect["refetching"], None if wait_ms is None else time.time() + wait_ms / 1_000,
         )  # fmt: skip
         self._board.show(status)
+        if self._rooms is not None and status.state != "live":
+            self._rooms.lost()
         self._look_at_refetching()
         self._look_at_end()
 

@@ -23,8 +23,9 @@ EMPTY = msgspec.Raw(b"{}")
 # Closes after which the client is not expected back in a moment, or has been away for long already.
 FINAL_CLOSES = frozenset({CloseCode.NORMAL, CloseCode.UNAUTHORIZED, CloseCode.FORBIDDEN, CloseCode.TIMEOUT})
 
-# How clients close that leave on purpose: by an application's close, a tab's, or one without a code.
-GOODBYES = frozenset({1000, 1001, 1005})
+# How clients close that leave on purpose: by an application's close, or a tab's. Not 1005, by which ASGI servers also
+# tell of a connection that was lost.
+GOODBYES = frozenset({1000, 1001})
 
 
 class SeatState(Enum):
