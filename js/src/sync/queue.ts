@@ -194,6 +194,7 @@ export class ChangeQueue {
       const { result } = await change.send();
       this.#failures = 0;
       this.#drop(entry);
+      this.#keepRevisions();
       entry.settle?.resolve(result as never);
       return true;
     } catch (error) {
@@ -206,6 +207,16 @@ export class ChangeQueue {
       }
       this.#refused(entry, change, error);
       return true;
+    }
+  }
+
+  /** What this page has changed by itself is no conflict for what it changes next, after a reload either. */
+  #keepRevisions(): void {
+    for (const entry of this.#entries) {
+      const ifMatch = entry.change?.identity.ifMatch ?? null;
+      if (ifMatch === entry.stored.ifMatch) continue;
+      entry.stored = { ...entry.stored, ifMatch };
+      this.#storage.put(entry.stored).catch(() => {});
     }
   }
 

@@ -151,6 +151,25 @@ export function behaves(binding: Binding): void {
       expect(at.shown).toEqual(["kite", "kite=blue"]);
     });
 
+    test("(e) the same with an apply of the application's own", async () => {
+      const page = await settled({
+        sync: {
+          revisionOf: (gift) => gift.rev,
+          events: {
+            "*": (gifts, { data }) =>
+              gifts.map((gift) => (gift.id === data.entity_id ? (data.payload as Gift) : gift)),
+          },
+        },
+      });
+      const early = at.api.change({ id: "kite", name: "red" }, undefined, false);
+      at.api.change({ id: "kite", name: "blue" }, undefined, false);
+      await happens(() => page.refetch());
+      await pass(500);
+      await happens(() => at.api.tell("UPDATED", early));
+      await pass(500);
+      expect(at.shown).toEqual(["kite", "kite=blue"]);
+    });
+
     test("(e) with an answer from a copy that lags behind the event, and of what is deleted", async () => {
       const page = await settled(REVISIONS);
       await happens(() => at.api.change({ id: "ball", name: "ball" }));
@@ -215,6 +234,8 @@ export function behaves(binding: Binding): void {
           at.api.echo = echo;
           const page = await settled(options as PageOptions);
           await happens(() => page.rename({ id: "kite", name: "mine" }));
+          await pass(5);
+          expect(at.shown).toEqual(["kite", "kite=mine"]); // long before any answer
           await pass(5_000);
           expect(at.shown).toEqual(["kite", "kite=mine"]);
           at.expectEqual();
@@ -235,6 +256,39 @@ export function behaves(binding: Binding): void {
       }
       await pass(5_000);
       expect(at.shown).toEqual(["kite", "kite=n1", "kite=n2", "kite=n3", "kite=n4", "kite=n5"]);
+      at.expectEqual();
+    });
+
+    test("an echo that comes a moment before the answer to an older read", async () => {
+      at.api.echo = "never";
+      const page = await settled();
+      at.api.latencyMs = 200;
+      await happens(() => page.refetch());
+      await pass(100);
+      at.api.latencyMs = 1_000;
+      await happens(() => page.rename({ id: "kite", name: "mine" }));
+      await pass(90);
+      const [sent] = at.api.requests.filter(({ method }) => method === "PUT");
+      const traceId = sent?.headers.get("traceparent")?.split("-")[1];
+      const kite = at.api.gifts.find(({ id }) => id === "kite");
+      await happens(() => at.api.change({ id: "ball", name: "ball" })); // written at once
+      await pass(5);
+      // Within the same frame, so that it waits for the next one; and the answer is faster.
+      await happens(() => at.api.tell("UPDATED", kite as Gift, traceId));
+      await pass(3_000);
+      expect(at.shown).toEqual(["kite", "kite=mine", "kite=mine ball"]);
+    });
+
+    test("the answer to a read that began before the change does not undo it", async () => {
+      at.api.echo = "never";
+      const page = await settled();
+      at.api.latencyMs = 500;
+      await happens(() => page.refetch());
+      await pass(100);
+      at.api.latencyMs = 50;
+      await happens(() => page.rename({ id: "kite", name: "mine" }));
+      await pass(5_000);
+      expect(at.shown).toEqual(["kite", "kite=mine"]);
       at.expectEqual();
     });
 
@@ -358,6 +412,18 @@ export function behaves(binding: Binding): void {
       expect(at.api.reads).toBe(2);
     });
 
+    test("what an event asked for is read later, where a read that came first has failed", async () => {
+      const page = await settled({});
+      await happens(() => at.api.change({ id: "kite", name: "red" }));
+      at.api.down = true;
+      await happens(() => page.refetch());
+      await pass(100);
+      at.api.down = false;
+      await pass(15_000);
+      at.expectEqual();
+      expect(at.api.reads).toBe(1);
+    });
+
     test("P2 left and come back to: what happened meanwhile, without a read", async () => {
       if (!binding.keepsData) return;
       const page = await settled();
@@ -379,9 +445,11 @@ export function behaves(binding: Binding): void {
       await pass(50);
       await page.unmount();
       await pass(100);
+      expect(at.api.reads).toBe(0);
       await cache.mount(PATCH);
       await pass(2_000);
       at.expectEqual();
+      expect(at.api.reads).toBe(1);
     });
 
     test("where no transport is left it reads every ten seconds, and stops when one works", async () => {
@@ -395,6 +463,84 @@ export function behaves(binding: Binding): void {
       at.api.reads = 0;
       await pass(60_000);
       expect(at.api.reads).toBe(0);
+    });
+
+    test("invalidate reads nothing until somebody comes to look", async () => {
+      const page = await settled({ sync: "invalidate" });
+      await happens(() => at.api.change({ id: "kite", name: "red" }));
+      await pass(5_000);
+      expect(at.api.reads).toBe(0);
+      expect(at.shown.at(-1)).toBe("kite");
+      await page.unmount();
+      await cache.mount({ sync: "invalidate" });
+      await pass(2_000);
+      at.expectEqual();
+      expect(at.api.reads).toBe(1);
+    });
+
+    test("ignore does nothing, and what is ignored is not asked for later", async () => {
+      const page = await settled({ sync: { events: { UPDATED: "ignore", ADDED: "patch" } } });
+      await happens(() => at.api.change({ id: "kite", name: "red" }));
+      await happens(() => at.api.change({ id: "ball", name: "ball" }));
+      await pass(5_000);
+      expect(at.shown.at(-1)).toBe("kite ball");
+      await page.unmount();
+      await cache.mount({ sync: { events: { UPDATED: "ignore", ADDED: "patch" } } });
+      await pass(2_000);
+      expect(at.api.reads).toBe(0);
+    });
+
+    test("R1 a version of the payload that the page cannot read is told, and read anew", async () => {
+      const told: unknown[] = [];
+      await settled({
+        sync: {
+          events: "patch",
+          versions: [1],
+          onUnknownVersion: ({ version }) => told.push(version),
+        },
+      });
+      const gift = at.api.change({ id: "kite", name: "red" }, undefined, false);
+      const title = { id: "kite", title: "red" };
+      await happens(() => at.live.emit(TOPIC, "UPDATED", title, { entityId: gift.id, version: 2 }));
+      await pass(2_000);
+      at.expectEqual();
+      expect(told).toEqual([2]);
+      expect(at.api.reads).toBe(1);
+    });
+
+    test("R3 an event without a payload reads that one entity, a burst of them everything", async () => {
+      const sync = { events: "patch", fetchEntity: (id: string) => at.loadOne(id) } as const;
+      await settled({ sync });
+      for (let n = 0; n < 20; n++) {
+        const gift = at.api.change({ id: "kite", name: `n${n}` }, undefined, false);
+        await happens(() => at.api.tell("UPDATED", gift, undefined, null));
+      }
+      await pass(2_000);
+      at.expectEqual();
+      expect(at.api.entityReads).toBeLessThanOrEqual(2);
+      expect(at.api.reads).toBe(0);
+      for (let n = 0; n < 20; n++) {
+        const gift = at.api.change({ id: `gift-${n}`, name: "new" }, undefined, false);
+        at.api.tell("ADDED", gift, undefined, null);
+      }
+      await pass(2_000);
+      at.expectEqual();
+      expect(at.api.entityReads).toBeLessThanOrEqual(12);
+      expect(at.api.reads).toBeGreaterThanOrEqual(1);
+      expect(at.api.reads).toBeLessThanOrEqual(3);
+    });
+
+    test("R3 what is read of one entity does not undo an event that has come meanwhile", async () => {
+      const sync = { events: "patch", fetchEntity: (id: string) => at.loadOne(id) } as const;
+      await settled({ sync });
+      const gift = at.api.change({ id: "kite", name: "red" }, undefined, false);
+      at.api.latencyMs = 500;
+      await happens(() => at.api.tell("UPDATED", gift, undefined, null));
+      await pass(400); // it has been read, and is on its way
+      await happens(() => at.api.change({ id: "kite", name: "blue" }));
+      await pass(3_000);
+      at.expectEqual();
+      at.expectNeverBack();
     });
 
     test("resync reads anew so often, whatever the events say", async () => {

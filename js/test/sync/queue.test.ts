@@ -47,6 +47,7 @@ function open(storage: ChangeStorage, define = true) {
     ? queue.define<Gift, Rename, readonly Gift[]>("rename", {
         send: at.rename,
         optimistic: optimisticRename,
+        revisionOf: (gifts, { id }) => gifts.find((gift) => gift.id === id)?.rev,
         target: () => target,
       })
     : null;
@@ -117,6 +118,38 @@ describe.each<[string, () => ChangeStorage]>([
     expect(after.refused.map(({ variables }) => (variables as Rename).name)).toEqual(["no"]);
     expect(after.shown()).toBe("kite=yes");
   });
+});
+
+test("two changes to one thing made offline are no conflict, though the page is loaded anew between them", async () => {
+  const storage = memoryChanges();
+  at.api.down = true;
+  const before = open(storage);
+  void before.make("kite", "one");
+  void before.make("kite", "two");
+  await at.pass(100);
+  at.api.latencyMs = 500;
+  at.api.down = false;
+  before.queue.send();
+  await at.pass(2_000);
+  while (at.api.made.length === 0) await at.pass(100);
+  await at.pass(520); // the first has its answer, and the second is on its way
+  before.queue.close();
+  const after = open(storage);
+  await at.pass(20_000);
+  expect(after.refused).toEqual([]);
+  expect(at.api.made.map(({ name }) => name)).toEqual(["one", "two"]);
+});
+
+test("one made offline upon what somebody else has changed meanwhile is refused", async () => {
+  at.api.down = true;
+  const page = open(memoryChanges());
+  void page.make("kite", "mine");
+  await at.pass(100);
+  at.api.change({ id: "kite", name: "theirs" });
+  at.api.down = false;
+  await at.pass(20_000);
+  expect(page.refused).toHaveLength(1);
+  expect(page.shown()).toBe("kite=theirs");
 });
 
 test("a change waits until the page has said what it does", async () => {
