@@ -343,13 +343,13 @@ test("a timer that the browser holds back runs when it is looked at, once", () =
   expect(runs).toBe(1);
 });
 
-test("a quiet group says little: a question a second, and its answer", async () => {
+test("a quiet group says little: a question now and then, and its answer", async () => {
   const { browser } = await five();
   const before = browser.said.filter(({ kind }) => kind === "ask").length;
   await browser.pass(10_000);
   const asked = browser.said.filter(({ kind }) => kind === "ask").length - before;
   expect(asked).toBeGreaterThanOrEqual(8);
-  expect(asked).toBeLessThanOrEqual(40);
+  expect(asked).toBeLessThanOrEqual(60);
 });
 
 test("close() leaves: nothing is told, and what is published is refused", async () => {

@@ -24,8 +24,10 @@ HAND_OVER_SECONDS_MAX = 3
 EVERY_SECONDS = 0.05
 # A leader that is not told that it freezes: the browser keeps the event to itself, and the page its lock.
 DEAF = "document.addEventListener('freeze', (event) => event.stopImmediatePropagation(), true);"
-# Chromium 156 drops a frozen page's sockets, and says so in its console.
-CHROMIUM_SAYS = r"WebSocket connection to .* failed|net::ERR_|\[tidings\] disconnected"
+# Chromium 156 drops a frozen page's sockets, and tells the page only when it lives again.
+CHROMIUM_SAYS = (
+    r"already in CLOSING or CLOSED state|WebSocket connection to .* failed|net::ERR_|\[tidings\] disconnected"
+)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

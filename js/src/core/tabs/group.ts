@@ -30,7 +30,7 @@ export type GroupEffect =
 
 export const TIMES = {
   /** A visible tab asks a leader that has been silent for so long; a hidden one has time. */
-  ask_ms: 1_000,
+  ask_ms: 700,
   ask_hidden_ms: 15_000,
   answer_ms: 1_000,
   /** So that two tabs do not take the lock from each other. */
