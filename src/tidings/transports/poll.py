@@ -14,7 +14,7 @@ from tidings.core.errors import PeerError
 from tidings.core.frames import Error, Pong, Subscribed, Welcome, decode_server_frame
 from tidings.core.framing import Framed
 from tidings.core.limits import Limits, exceeds
-from tidings.core.topics import is_wildcard
+from tidings.core.topics import SYSTEM_TOPIC, is_wildcard
 from tidings.engine.node import Node
 from tidings.ports import Authorizer
 from tidings.transports.admission import Admission
@@ -40,7 +40,7 @@ class PollSink:
         self.admission = Admission()
         self.ready = asyncio.Event()
         self.answered: Subscribed | None = None
-        self.fault: PeerError | None = None  # the last one that was told
+        self.fault: PeerError | None = None  # the last one of the session itself that was told
         self.closed = False
         self._answer_bytes_max = answer_bytes_max
         self._bytes = 0
@@ -62,8 +62,8 @@ class PollSink:
         self.pushed_count += 1
         decoded = decode_server_frame(frame)
         self.admission.look(decoded)
-        if isinstance(decoded, Error):
-            self.fault = PeerError(ErrorCode(decoded.code), decoded.message, topic=decoded.topic)
+        if isinstance(decoded, Error) and decoded.topic == SYSTEM_TOPIC:
+            self.fault = PeerError(ErrorCode(decoded.code), decoded.message)
         if self._sealed or isinstance(decoded, Welcome | Pong):
             return
         if isinstance(decoded, Subscribed) and self.answered is None:
