@@ -17,6 +17,7 @@ from tidings.core.codes import ErrorCode
 from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.events import Exclude, Outgoing, encode_body
+from tidings.core.frames import Member
 from tidings.core.limits import Limits
 from tidings.core.topics import TopicKey
 from tidings.engine.catalog import Catalog
@@ -57,6 +58,9 @@ class FakeServer:
         if self.fault is not None:
             raise self.fault
         return await self.broker.head(key)
+
+    async def present_on(self, key: TopicKey) -> Sequence[Member]:
+        return []
 
     async def disconnect(self, *, user: str | None, tenant: str | None, session: str | None) -> int:
         self.disconnected.append((user, tenant, session))
