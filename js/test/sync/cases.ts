@@ -415,9 +415,10 @@ export function behaves(binding: Binding): void {
     test("what an event asked for is read later, where a read that came first has failed", async () => {
       const page = await settled({});
       await happens(() => at.api.change({ id: "kite", name: "red" }));
+      await pass(50); // the read for it waits for its moment
       at.api.down = true;
       await happens(() => page.refetch());
-      await pass(100);
+      await pass(300);
       at.api.down = false;
       await pass(15_000);
       at.expectEqual();
