@@ -185,6 +185,18 @@ async def test_a_topic_that_nobody_asked_about_is_not_granted(server: Server, en
         assert await subscribe(socket, OTHER) == ([], {OTHER: "forbidden"})
 
 
+async def test_a_topic_of_which_it_cannot_say_is_refused_for_now_and_asked_again(server: Server, end: BackEnd) -> None:
+    end.answers["subscribe"] = lambda _: say({"allowed": ["gift-list:x"], "failed": ["gift-list:y"], "ttl_seconds": 60})
+    async with server.dial() as socket:
+        await next_frame(socket)
+        assert await subscribe(socket, "gift-list:x", "gift-list:y") == (
+            ["gift-list:x"],
+            {"gift-list:y": "unavailable"},
+        )
+        end.behave()
+        assert await subscribe(socket, "gift-list:y") == (["gift-list:y"], {})
+
+
 async def test_a_renewal_that_nobody_answers_takes_nothing_away(server: Server, end: BackEnd) -> None:
     async with server.dial("ana.1") as socket:
         await next_frame(socket)
@@ -213,6 +225,7 @@ async def test_polls_are_asked_about_and_are_no_sessions(server: Server, end: Ba
         answer = await client.post(f"{server.url}/poll", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
         assert int(answer.headers["Retry-After"]) > 0
+    end.behave()
     async with server.dial() as socket:  # a session, of which is told after what a poll would have told
         session = (await next_frame(socket))["session"]
         await end.told(session, [("connected", None)])

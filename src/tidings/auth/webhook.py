@@ -3,7 +3,7 @@
     {"id": "...", "type": "connect", "credentials": {"token", "source", "client_address", "headers"}}
         -> {"identity": {"user", "tenant"?, "expires_in_seconds"?, "claims"?} | null, "message"?, "ttl_seconds"?}
     {"id": "...", "type": "subscribe" | "publish", "identity": {"user", "tenant", "claims"}, "topics": [...]}
-        -> {"allowed": [those of the topics], "ttl_seconds"?}
+        -> {"allowed": [those of the topics], "failed"?: [those where it cannot be said now], "ttl_seconds"?}
 
 Closed by default: what is not granted is refused (``unauthorized``, ``forbidden``), and so is everything while there is
 no answer (``unavailable``, which clients repeat). An answer is used again for the ``ttl_seconds`` that it names.
@@ -35,6 +35,14 @@ class _Entry(NamedTuple):
 
     identity: Identity | None
     message: str | None
+    ttl_seconds: float
+
+
+class _Rights(NamedTuple):
+    """What a back end says of topics; of those in ``failed`` it could not say anything."""
+
+    allowed: frozenset[str]
+    failed: frozenset[str]
     ttl_seconds: float
 
 
@@ -130,15 +138,19 @@ class WebhookAuthorizer:
     ) -> dict[str, bool | PeerError]:
         call = {"type": action, "identity": who, "topics": list(keys)}
         try:
-            named, ttl_seconds = await self._back_end.ask(call, _allowed)
+            rights = await self._back_end.ask(call, _rights)
         except NoAnswer:
-            message = "Whether this is allowed could not be asked, for the back end did not answer; try again later."
-            return dict.fromkeys(keys, PeerError(ErrorCode.UNAVAILABLE, message))
+            rights = _Rights(frozenset(), frozenset(keys), 0)
+        answers: dict[str, bool | PeerError] = {}
         now = self._clock.monotonic()
-        for topic, key in keys.items():
-            self._memory.put(key, topic in named, ttl_seconds, now)
-        # Those that were asked about: another one that the answer names grants nothing.
-        return {topic: topic in named for topic in keys}
+        for topic, key in keys.items():  # another one that the answer names grants nothing
+            if topic in rights.failed:
+                message = "Whether this is allowed could not be found out from the back end; try again in a moment."
+                answers[topic] = PeerError(ErrorCode.UNAVAILABLE, message)
+            else:
+                answers[topic] = topic in rights.allowed
+                self._memory.put(key, topic in rights.allowed, rights.ttl_seconds, now)
+        return answers
 
 
 def _key(question: Any) -> bytes:
@@ -169,13 +181,17 @@ def _entry(status: int, answer: Any, now_seconds: float) -> _Entry:
     return _Entry(identity, None, ttl_seconds)
 
 
-def _allowed(status: int, answer: Any) -> tuple[set[str], float]:
+def _rights(status: int, answer: Any) -> _Rights:
     """Raises ValueError for an answer that is none."""
     fields = _fields(status, answer)
-    allowed = fields.get("allowed")
-    if not isinstance(allowed, list) or not all(isinstance(topic, str) for topic in allowed):
-        raise ValueError("allowed must be a list of topics")
-    return set(allowed), _seconds(fields, "ttl_seconds") or 0
+    ttl_seconds = _seconds(fields, "ttl_seconds") or 0
+    return _Rights(_topics(fields.get("allowed"), "allowed"), _topics(fields.get("failed", []), "failed"), ttl_seconds)
+
+
+def _topics(value: Any, name: str) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(topic, str) for topic in value):
+        raise ValueError(f"{name} must be a list of topics")
+    return frozenset(value)
 
 
 def _fields(status: int, answer: Any) -> dict[str, Any]:
