@@ -197,6 +197,9 @@ class Feed:
         if self._step():
             self._pump()
 
+    def _is_over(self) -> bool:
+        return self._ended  # asked by name, for it changes while others run
+
     async def _repair(self) -> None:
         """Runs alone: the stream stands still, new messages wait, so ``position`` moves by this only."""
         delay = 0.1
@@ -210,7 +213,7 @@ class Feed:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 5.0)
                     continue
-                if self._ended:
+                if self._is_over():
                     break
                 reason = judge(self.position, history, self._limits.recovery_events)
                 if reason is not None:
@@ -218,7 +221,7 @@ class Feed:
                     self._owner.broken(self.key, history.head, reason)
                     break
                 for publication in history.publications:
-                    if self._ended:
+                    if self._is_over():
                         break
                     self._begin(publication)
                     while not self._step_alone():  # noqa: ASYNC110 - others run between two slices
