@@ -4,6 +4,7 @@ import { useNews } from '../gifts/useNews.ts';
 import type { ListDetail, ListSummary } from '../model.ts';
 import { Avatar } from '../people/Avatar.tsx';
 import { useMember, useSignedIn } from '../people/context.ts';
+import { Onlookers } from '../people/Onlookers.tsx';
 import { longDay, untilDay, wishes } from '../ui/format.ts';
 import { BackIcon } from '../ui/icons.tsx';
 
@@ -43,7 +44,10 @@ export function ListHead({ summary, list, children }: Props) {
         {children}
       </div>
       <div className="state">
-        <p>{own ? 'Who is getting what is a secret.' : taken(list)}</p>
+        <div className="state-now">
+          <p>{own ? 'Who is getting what is a secret.' : taken(list)}</p>
+          <Onlookers listId={summary.id} />
+        </div>
         {/* Always there: a screen reader announces what is put into a region that it knows. */}
         <p className="news" role="status">
           {news}
