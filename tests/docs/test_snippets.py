@@ -49,6 +49,7 @@ SNIPPETS_MIN = {
     "CONTRIBUTING.md": 2,
     "docs/architecture.md": 1,
     "docs/http.md": 20,
+    "docs/presence.md": 12,
     "docs/python-client.md": 12,
     "docs/settings.md": 1,
     "examples/gift-list/README.md": 2,
@@ -143,7 +144,7 @@ def check_data(value: Any) -> None:
 
 
 def is_of_client(kind: object) -> bool:
-    return kind in ("subscribe", "unsubscribe", "ping", "auth", "publish")
+    return kind in ("subscribe", "unsubscribe", "ping", "auth", "publish", "presence")
 
 
 @pytest.mark.parametrize("snippet", of_kind(Kind.SETTINGS))
