@@ -17,6 +17,7 @@ from tidings.brokers import broker_from_url, sqlite, sqlite_file
 from tidings.brokers.sqlite import SQLiteBroker
 from tidings.brokers.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
 from tidings.brokers.sqlite_ledger import Ledger
+from tidings.brokers.sqlite_reader import Tail
 from tidings.core.cursor import Cursor
 from tidings.core.errors import BrokerUnavailable
 from tidings.core.limits import Limits
@@ -134,6 +135,38 @@ async def test_a_bug_in_one_transaction_is_not_the_end_of_the_writer(
     assert "a bug in the SQLite broker" in caplog.text
     assert (await broker.publish(KEY, b"2")).cursor.offset == 1
     await broker.close()
+
+
+async def test_once_reading_works_again_every_position_is_looked_at(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was read when it failed is gone: the node must not take silence for nothing new."""
+    faults = [sqlite3.OperationalError("disk I/O error")]
+    look = Tail._look
+
+    def failing(self: Tail) -> None:
+        if faults and self._sequence:
+            raise faults[0]
+        look(self)
+
+    broker, recorder = make(path), Recorder()
+    await broker.start(recorder)
+    await broker.join(KEY)
+    await broker.publish(KEY, b"1")
+    await recorder.until(b"1", KEY)
+    monkeypatch.setattr(Tail, "_look", failing)
+    await broker.publish(KEY, b"2")
+    async with asyncio.timeout(10):
+        while not any("new events cannot be read" in record.message for record in caplog.records):
+            await asyncio.sleep(0.01)
+    assert recorder.interruptions == 0
+    faults.clear()
+    await recorder.until(b"2", KEY)
+    async with asyncio.timeout(10):
+        while not recorder.interruptions:
+            await asyncio.sleep(0.01)
+    await broker.close()
+    assert recorder.interruptions == 1
 
 
 @pytest.mark.parametrize("replace", [True, False], ids=["replaced", "removed"])

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from tidings.client.machine.cursors import compare
 from tidings.core import frames, inputs
 from tidings.core.cursor import Cursor
 from tidings.core.effects import Close, Effect, Send, Store
@@ -132,6 +133,7 @@ def test_cursors_compare(vector: Vector) -> None:
     a, b = Cursor.parse(vector["a"]), Cursor.parse(vector["b"])
     after = {-1: (False, True), 0: (False, False), 1: (True, False), None: (None, None)}
     assert (a.after(b), b.after(a)) == after[vector["order"]]
+    assert compare(vector["a"], vector["b"]) == vector["order"], "the Python client has one rule with the server"
 
 
 # Events.
