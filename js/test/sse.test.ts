@@ -181,6 +181,20 @@ describe("what the client says afterwards", () => {
     expect(lost).toEqual([]);
   });
 
+  test.each([
+    [401, 4401],
+    [429, 4429],
+    [502, null],
+  ])("a probe that is refused with %i is no sign of life", async (status, code) => {
+    const { http, link, frames, lost } = await welcomed();
+    link.send({ type: "ping" });
+    await vi.waitFor(() =>
+      http.last("/session/s-1").answer(status, { error: { code: "x", message: "No." } }),
+    );
+    await vi.waitFor(() => expect(lost).toHaveLength(1));
+    expect([lost, frames]).toEqual([[code], []]);
+  });
+
   test("a frame that hangs, while the stream goes on, is lost", async () => {
     const { http, world, link, lost } = await welcomed();
     link.send({ type: "ping" });

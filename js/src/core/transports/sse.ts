@@ -111,6 +111,10 @@ class Stream implements Link {
     const response = await sent.finally(settled);
     if (response.ok) return;
     const refusal = await refusalOf(response);
+    if (frame.type === "ping" && response.status !== 404) {
+      // The stream was in doubt, and this answer did not come over it: it must not pass for a sign of life.
+      return this.#end(refusal.closeCode);
+    }
     // Whoever says it: a path that is not there will not be there the next time, but a new stream needs it less.
     const code = response.status === 404 ? UNKNOWN_SESSION : refusal.code;
     this.#tell(errorFrame({ ...refusal, code }, frame.id));

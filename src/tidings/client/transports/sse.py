@@ -100,6 +100,11 @@ class SseLink(Link):
         async with self._http.post(f"session/{quote(self._session or '', safe='')}", frame, self._token) as response:
             if not 200 <= response.status < 300:
                 refusal = await refusal_of(response)
+                if frame.get("type") == "ping" and response.status != 404:
+                    # The stream was in doubt, and this answer did not come over it: it is no sign of life.
+                    self.cause = refusal.cause
+                    self._end(refusal.close_code)
+                    return
                 # Whoever says it: a path that is not there will not be there the next time; a new stream needs it less.
                 code = ErrorCode.UNKNOWN_SESSION.value if response.status == 404 else refusal.code
                 self._tell(replace(refusal, code=code).frame(frame.get("id")))
