@@ -248,7 +248,7 @@ class Connection:
             await asyncio.sleep(delay)
             delay = min(delay * 2, ATTACH_RETRY_SECONDS_MAX)
             try:
-                attached = await self._services.feeds.attach(e.Attach(effect.subscription, None, effect.reason))
+                attached = await self._services.feeds.attach(effect)
             except BrokerUnavailable:
                 continue
             self.take(i.Broken(effect.subscription, attached.start, UnrecoveredReason.UNAVAILABLE))

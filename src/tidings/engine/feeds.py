@@ -106,9 +106,14 @@ class Feeds:
             return Attached(subscription, subscription.held_after, effect.reason)
         history = await self._broker.history(subscription.key, effect.since, self._limits.page_events)
         reason = judge(effect.since, history, self._limits.recovery_events)
-        if subscription.gone() or reason is not None:
-            start = None if subscription.gone() else subscription.held_after
-            return Attached(subscription, start, reason)
+        if reason is not None and not subscription.gone():
+            # Begun behind the head, it would be given again what the client may have already.
+            await feed.reached(history.head)
+        if subscription.gone():
+            return Attached(subscription, None, reason)
+        if reason is not None:
+            subscription.start_holding(feed.position)
+            return Attached(subscription, subscription.held_after, reason)
         page = self._page(history.publications)
         await self._bring_up(feed, effect.since, page)
         return Attached(subscription, effect.since, None, page)

@@ -249,3 +249,33 @@ def test_a_wildcard_goes_on_where_it_stands_when_the_one_by_name_has_left() -> N
         assert nothing_is_left(rig), rig.node.statistics()
 
     on_node(test, wrap=lambda inner: FaultyBroker(inner, [0], ["pass"]))
+
+
+@pytest.mark.parametrize(("since", "told", "start"), [(2, "unavailable", 2), (3, "too_many", 6)])
+def test_where_it_starts_is_never_below_what_the_client_has(since: int, told: str, start: int) -> None:
+    """This node has heard of one event only, and the client has got more of them elsewhere."""
+
+    async def test(rig: Rig) -> None:
+        broker = rig.broker
+        assert isinstance(broker, DeafBroker)
+        other = rig.client("ana")
+        other.send(type="subscribe", topics=[LIST], id=1)
+        await other.answer(1)
+        await rig.publish(LIST, 1)
+        broker.deaf = True
+        for number in range(2, since + 1 if told == "unavailable" else 7):
+            cursor = await rig.publish(LIST, number)
+        broker.down = told == "unavailable"
+        client = rig.client("ben")
+        epoch = cursor.partition("-")[0]
+        client.send(type="subscribe", topics=[LIST], since={LIST: f"{epoch}-{since}"}, id=1)
+        await client.answer(1)
+        broker.down = broker.deaf = False
+        await asyncio.sleep(5)
+        answer = client.of("subscribed")[-1]["topics"][LIST]
+        assert (answer["cursor"], answer["reason"]) == (f"{epoch}-{start}", told)
+        await asyncio.sleep(25)
+        assert client.offsets == []
+
+    limits = Limits(recovery_events=2)
+    on_node(test, limits=limits, wrap=lambda inner: DeafBroker(inner, [0], ["pass"]))
