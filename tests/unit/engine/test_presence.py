@@ -383,8 +383,8 @@ def _sent(clients: list[Client]) -> list[Frame]:
     return [f for client in clients for f in client.frames if f.get("type") in ("members", "joined", "left")]
 
 
-@pytest.mark.parametrize("count", [200, 400])
-def test_a_burst_of_joins_costs_a_few_frames_each(count: int) -> None:
+@pytest.mark.parametrize(("count", "seconds"), [(1_000, 0.0), (300, 1.0)], ids=["in one moment", "over a second"])
+def test_a_burst_of_joins_costs_a_few_frames_each(count: int, seconds: float) -> None:
     """Told one by one, a join would be a frame for all: the square of the count."""
 
     async def work() -> None:
@@ -393,9 +393,11 @@ def test_a_burst_of_joins_costs_a_few_frames_each(count: int) -> None:
             clients = [Client(node, token=f"u-{number}") for number in range(count)]
             for client in clients:
                 client.send(type="subscribe", topics=[LIST], presence=True, id=1)
+                if seconds:
+                    await asyncio.sleep(seconds / count)
             await asyncio.sleep(5)
             assert all(len(seen(client)) == count for client in clients)
-            assert len(_sent(clients)) <= 5 * count
+            assert len(_sent(clients)) <= (5 + 10 * seconds) * count  # ten times a second, as long as it lasts
             before = len(_sent(clients))
             for client in clients[1:]:
                 client.connection.gone(goodbye=True)
