@@ -249,3 +249,25 @@ async def crash(page: Page) -> None:
     session = await page.context.new_cdp_session(page)
     with contextlib.suppress(Exception, asyncio.TimeoutError):
         await asyncio.wait_for(session.send("Page.crash"), 1)
+
+
+async def test_tabs_that_share_are_present_as_one(windows: Tabs, bench: Bench) -> None:
+    topic = "gift-list:presence"
+    users = "users => JSON.stringify(here.view.users.map(({ user }) => user).sort()) === JSON.stringify(users)"
+    pages = [
+        await windows.open(bench.page("tabs_presence", topic=topic, user=user, tab=number))
+        for number, user in enumerate(["ana", "ana", "ben"])
+    ]
+    first, second, ben = pages
+    for page in pages:
+        await page.wait_for_function(users, arg=["ana", "ben"], polling=50)
+    assert await ben.evaluate("here.view.members.length") == 2, "two tabs, and one member"
+    assert (await bench.ledger()).accepted == 2
+
+    await second.evaluate("here.update({ typing: true })")
+    await ben.wait_for_function("here.view.members.some(({ state }) => state.typing)", polling=50)
+    await first.close()  # the connection is the other tab's now
+    await second.wait_for_function(users, arg=["ana", "ben"], polling=50)
+    await ben.wait_for_function(users, arg=["ana", "ben"], polling=50)
+    await second.close()
+    await ben.wait_for_function(users, arg=["ben"], polling=50)

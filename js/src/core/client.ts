@@ -49,7 +49,7 @@ export class Client implements Live {
   #nextNumber = 1;
 
   readonly fetch: typeof fetch;
-  readonly wire: Wire | undefined;
+  readonly wire: Wire;
 
   constructor(options: ConnectOptions, environment: Environment) {
     this.#options = options;

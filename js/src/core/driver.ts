@@ -33,6 +33,18 @@ export interface Wire {
   send(frame: ClientFrame): void;
 }
 
+export function createWire(send: Wire["send"]): Wire {
+  return {
+    session: null,
+    heard: null,
+    hear(frame) {
+      if (frame.type === "welcome") this.session = frame.session;
+      this.heard?.(frame);
+    },
+    send,
+  };
+}
+
 export interface DriverOptions {
   readonly url: string;
   readonly environment: Environment;
@@ -50,15 +62,9 @@ export class Driver {
   readonly #links = new Map<number, Link>();
   readonly #asking = new Map<number, AbortController>();
   readonly #warned = new Set<string>();
-  readonly wire: Wire = {
-    session: null,
-    heard: null,
-    hear(frame) {
-      if (frame.type === "welcome") this.session = frame.session;
-      this.heard?.(frame);
-    },
-    send: (frame) => this.#links.get(this.#options.machine.generation)?.send(frame),
-  };
+  readonly wire: Wire = createWire((frame) =>
+    this.#links.get(this.#options.machine.generation)?.send(frame),
+  );
   #unwatch: (() => void) | null = null;
   #draining = false;
 

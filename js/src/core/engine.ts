@@ -1,6 +1,6 @@
 /** What works beneath a client: a connection of its own, or the one that all tabs share. */
 
-import { Driver, type DriverOptions, type Wire } from "./driver.js";
+import { createWire, Driver, type DriverOptions, type Wire } from "./driver.js";
 import { Machine, type TopicSnapshot } from "./machine/machine.js";
 import type { Input, MachineOptions } from "./machine/values.js";
 
@@ -10,8 +10,7 @@ export interface Engine {
   /** After the input `close`: listen to nothing any more. */
   end(): void;
   readonly view: View;
-  /** Not there where several tabs share one connection. */
-  readonly wire?: Wire;
+  readonly wire: Wire;
 }
 
 /** What can be asked of an engine at any time. */
@@ -42,6 +41,7 @@ class Later implements Engine {
   readonly #options: EngineOptions;
   #waiting: Input[] | null = null;
   #engine: Engine | null = null;
+  readonly wire: Wire = createWire((frame) => this.#engine?.wire.send(frame));
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -70,6 +70,7 @@ class Later implements Engine {
 
   #begin(engine: Engine): void {
     this.#engine = engine;
+    engine.wire.heard = (frame) => this.wire.hear(frame);
     for (const input of this.#waiting ?? []) {
       engine.feed(input);
       if (input.input === "close") engine.end();

@@ -175,7 +175,7 @@ export interface Live {
   cursorsOf(signal: AbortSignal): Readonly<Record<string, string>> | null;
   mutation(): Mutation;
   debug(): Debug;
-  /** For extensions, such as `tidings/presence`. Not there where several tabs share one connection. */
+  /** For extensions, such as `tidings/presence`. */
   readonly wire?: Wire | undefined;
 }
 

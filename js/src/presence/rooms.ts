@@ -75,7 +75,7 @@ export class Rooms {
     if (this.#offStatus !== null) return;
     const { wire } = this.#live;
     if (wire === undefined) {
-      // One connection for several tabs is one session: it cannot be present for each of them.
+      // A client without a wire, such as one that a test has made by hand, has nobody to speak to.
       this.#offStatus = () => {};
       this.#feed({ input: "connected", session: null });
       return;

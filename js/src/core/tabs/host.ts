@@ -8,6 +8,7 @@
 import type { Told } from "../driver.js";
 import type { Engine } from "../engine.js";
 import type { TopicSnapshot } from "../machine/machine.js";
+import { Company } from "./company.js";
 import type { Addressed, Hello, Lease, News, Wish } from "./values.js";
 
 interface Tab {
@@ -45,6 +46,7 @@ export interface HostOptions {
 export class Host {
   readonly #options: HostOptions;
   readonly #engine: Engine;
+  readonly #company: Company;
   readonly #tabs = new Map<string, Tab>();
   readonly #owners = new Map<number, { tab: string; number: number }>();
   readonly #news: News[] = [];
@@ -57,6 +59,13 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options;
     this.#engine = options.open((effect) => this.#tell(effect));
+    const { wire } = this.#engine;
+    this.#company = new Company({
+      send: (frame) => wire.send(frame),
+      tell: (frame, tab) =>
+        this.#add({ effect: "frame", frame, ...(tab === undefined ? {} : { tab }) }),
+    });
+    wire.heard = (frame) => this.#company.hear(frame);
   }
 
   get generation(): number {
@@ -92,6 +101,7 @@ export class Host {
     const tab = this.#tabs.get(name);
     if (tab === undefined) return;
     this.#tabs.delete(name);
+    this.#company.leave(name);
     for (const id of tab.leases.keys()) this.#unsubscribe(tab, id);
     this.#look();
   }
@@ -113,6 +123,9 @@ export class Host {
         break;
       case "publish":
         this.feed({ ...wish, request: this.#own(name, wish.request) });
+        break;
+      case "presence":
+        this.#company.wish(name, wish.frame);
         break;
       case "visible":
       case "hidden":
@@ -179,7 +192,10 @@ export class Host {
     if (this.#over) return;
     if (effect.effect === "status") this.#status = effect;
     const news = this.#newsOf(effect);
-    if (news === null) return;
+    if (news !== null) this.#add(news);
+  }
+
+  #add(news: News): void {
     this.#news.push(news);
     this.#postSoon();
   }
@@ -228,7 +244,7 @@ export class Host {
       if (!tab.asked) continue;
       const { count, fresh } = tab;
       const topics = this.#topicsOf(tab);
-      const status = fresh ? { status: this.#status } : {};
+      const status = fresh ? { status: this.#status, session: this.#company.session } : {};
       this.#news.push({ effect: "joined", tab: name, count, topics, ...status });
       tab.asked = false;
       tab.fresh = false;

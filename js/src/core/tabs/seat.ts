@@ -8,7 +8,13 @@
 import { compareCursors } from "../cursor.js";
 import type { Told } from "../driver.js";
 import type { TopicSnapshot } from "../machine/machine.js";
-import type { PublishRequest, Since, SubscriptionState, TopicError } from "../machine/values.js";
+import type {
+  PublishRequest,
+  RawFrame,
+  Since,
+  SubscriptionState,
+  TopicError,
+} from "../machine/values.js";
 import type { Addressed, Hello, Lease, News, Wish } from "./values.js";
 
 type Status = Extract<Told, { effect: "status" }>;
@@ -45,12 +51,15 @@ const REPEAT_MS = 10_000;
 
 export interface SeatOptions {
   readonly tell: (effect: Told) => void;
+  /** Told the frames of the server that are for extensions. */
+  readonly hear: (frame: RawFrame) => void;
   /** How long the position of a topic that this tab has left is remembered. */
   readonly keepMs: number;
 }
 
 export class Seat {
   readonly #tell: (effect: Told) => void;
+  readonly #hear: (frame: RawFrame) => void;
   readonly #keepMs: number;
   readonly #subscribers = new Map<number, Subscriber>();
   readonly #topics = new Map<string, Topic>();
@@ -59,8 +68,9 @@ export class Seat {
   #count = 0;
   #status: Status | null = null;
 
-  constructor({ tell, keepMs }: SeatOptions) {
+  constructor({ tell, hear, keepMs }: SeatOptions) {
     this.#tell = tell;
+    this.#hear = hear;
     this.#keepMs = keepMs;
   }
 
@@ -187,6 +197,7 @@ export class Seat {
       else if (one.effect === "topic") this.#onTopic(one);
       else if (one.effect === "deliver") this.#deliver(one, tab);
       else if (one.effect === "gap") this.#gap(one, tab);
+      else if (one.effect === "frame") this.#onFrame(one, tab);
       else if (one.tab !== tab) continue;
       else if (one.effect === "joined") this.#onJoined(one);
       else if (this.#publishes.delete(one.request)) this.#tell(withoutTab(one));
@@ -202,7 +213,11 @@ export class Seat {
     if (report.topic === undefined || this.#topics.has(report.topic)) this.#tell(report);
   }
 
-  #onJoined({ count, topics, status }: Of<"joined">): void {
+  #onFrame({ frame, tab: to }: Of<"frame">, tab: string): void {
+    if (to === undefined || to === tab) this.#hear(frame);
+  }
+
+  #onJoined({ count, topics, status, session }: Of<"joined">): void {
     if (status !== undefined) this.#follow(status);
     for (const subscriber of this.#subscribers.values()) {
       if (subscriber.count <= count) subscriber.joined = true;
@@ -210,6 +225,7 @@ export class Seat {
     for (const [name, { state, error, cursor }] of Object.entries(topics)) {
       this.#stand(name, state, error, cursor);
     }
+    if (status?.state === "live") this.#hear({ type: "welcome", session });
   }
 
   #onTopic({ topic, state, error, cursor }: Of<"topic">): void {

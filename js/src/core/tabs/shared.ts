@@ -5,7 +5,7 @@
  * cannot be asked, the tab has a connection of its own, and joins when that says who it is.
  */
 
-import { Driver, type Told } from "../driver.js";
+import { createWire, Driver, type Told, type Wire } from "../driver.js";
 import type { Engine, EngineOptions, View } from "../engine.js";
 import type { Environment, PageSignal } from "../environment.js";
 import { Machine } from "../machine/machine.js";
@@ -49,6 +49,10 @@ class Shared implements Engine {
   #unwatch: (() => void) | null = null;
   #hidden = false;
   #prerendering = false;
+  /** Of all that extensions may want to say, presence is what several tabs can say over one connection. */
+  readonly wire: Wire = createWire((frame) => {
+    if (frame.type === "presence") this.#wish({ input: "presence", frame });
+  });
 
   constructor(options: EngineOptions, world: TabWorld, ask: Identify) {
     const { environment, settings, tell } = options;
@@ -57,7 +61,7 @@ class Shared implements Engine {
     this.#ask = ask;
     this.#timers = new Punctual(() => environment.now(), environment.timer);
     const keepMs = settings.cursor_keep_ms ?? DEFAULTS.cursor_keep_ms;
-    this.#seat = new Seat({ tell, keepMs });
+    this.#seat = new Seat({ tell, hear: (frame) => this.wire.hear(frame), keepMs });
   }
 
   get view(): View {

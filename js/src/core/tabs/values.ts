@@ -6,8 +6,9 @@
  */
 
 import type { Told } from "../driver.js";
+import type { PresenceFrame } from "../frames.js";
 import type { TopicSnapshot } from "../machine/machine.js";
-import type { PublishRequest, Since } from "../machine/values.js";
+import type { PublishRequest, RawFrame, Since } from "../machine/values.js";
 
 /** One use of topics by one subscriber of a tab, as the leader needs to know it. */
 export interface Lease {
@@ -21,6 +22,7 @@ export type Wish =
   | ({ input: "subscribe" } & Lease)
   | { input: "unsubscribe"; subscriber: number }
   | ({ input: "publish" } & PublishRequest)
+  | { input: "presence"; frame: PresenceFrame }
   | { input: "reconnect" | "reauth" | "visible" | "hidden" };
 
 /** All that a leader needs to serve a tab: said once at each change of leadership. */
@@ -54,7 +56,11 @@ export type News =
       readonly topics: Readonly<Record<string, TopicSnapshot>>;
       /** To who has just come: how the connection is. */
       readonly status?: Named<"status">;
-    };
+      /** Of the connection, where it has one. */
+      readonly session?: unknown;
+    }
+  /** A frame of the server's, for extensions; without `tab` for all. */
+  | { readonly effect: "frame"; readonly frame: RawFrame; readonly tab?: string };
 
 export type Message =
   /** Is there a leader? */
