@@ -47,7 +47,6 @@ export class Client implements Live {
   #options: ConnectOptions;
   #status: Status;
   #nextNumber = 1;
-
   readonly fetch: typeof fetch;
   readonly wire: Wire;
 

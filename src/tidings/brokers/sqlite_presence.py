@@ -10,12 +10,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from tidings.brokers.sqlite_presence_file import PresenceFile
 from tidings.brokers.sqlite_presence_worker import (
     Command,
     Enter,
     Exit,
     News,
-    PresenceFile,
     PresenceWorker,
     Query,
     Unwatch,

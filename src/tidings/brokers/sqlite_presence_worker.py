@@ -19,8 +19,9 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from tidings.brokers import sqlite_file
-from tidings.brokers.sqlite_file import Database, connect, is_busy, roll_back, wait_out_locks
+from tidings.brokers.sqlite_file import is_busy, roll_back, wait_out_locks
 from tidings.brokers.sqlite_ledger import StoredKey, to_bytes, to_text
+from tidings.brokers.sqlite_presence_file import PresenceFile
 from tidings.brokers.sqlite_wakes import Wakes
 from tidings.brokers.sqlite_worker import Worker
 from tidings.core.frames import Member
@@ -35,24 +36,7 @@ LEASE_SECONDS = 25.0  # two renewals may be late
 SWEEP_SECONDS = 2.0
 PARTING_SECONDS = 3.0  # after the close of a node: its clients move over meanwhile
 TOMBSTONE_SECONDS = 120.0  # who was away for longer than a lease reads all anew, so this is more than enough
-VERSION = 1
 
-_SCHEMA = """
-CREATE TABLE nodes (node TEXT PRIMARY KEY, ends_at REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE members (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,  -- another one with each change
-    tenant BLOB NOT NULL,
-    topic BLOB NOT NULL,
-    session BLOB NOT NULL,
-    node TEXT NOT NULL,
-    user BLOB NOT NULL,
-    state BLOB NOT NULL,
-    gone_at REAL,                                -- seconds of the wall clock since 1970, for one who has left
-    UNIQUE (tenant, topic, session)
-);
-CREATE INDEX members_by_node ON members (node);
-CREATE INDEX members_gone ON members (gone_at) WHERE gone_at IS NOT NULL;
-"""
 _PUT = "INSERT OR REPLACE INTO members (tenant, topic, session, node, user, state, gone_at)"
 _LIVING = "SELECT session, user, state FROM members WHERE tenant = ? AND topic = ? AND gone_at IS NULL AND node != ?"
 _LIVING += " AND node IN (SELECT node FROM nodes WHERE ends_at >= ?)"
@@ -100,47 +84,6 @@ class Query:
 
 
 Command = Enter | Exit | Watch | Unwatch | Query
-
-
-class PresenceFile(Database):
-    """The file. What is in it is worth nothing after a restart of the machine, so nothing waits for the disk."""
-
-    def open(self, stopping: threading.Event) -> sqlite3.Connection:
-        """A connection to the tables, made anew where they are of another version. Raises sqlite3.Error."""
-        is_new = not self.path.exists()
-        connection = connect(self.path)
-        try:
-            if is_new:
-                connection.execute("PRAGMA schema_version").fetchone()  # makes the file
-                self.path.chmod(0o600)
-            wait_out_locks(lambda: _prepare(connection), stopping, sqlite_file.BUSY_SECONDS_MAX)
-            self._identity = self._current_identity()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def check_identity(self) -> None:
-        """Raise sqlite3.OperationalError where the file was removed: another is opened then."""
-        if self._current_identity() != self._identity:
-            raise sqlite3.OperationalError("the file was removed")
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            for table in ("nodes", "members"):
-                connection.execute(f"DROP TABLE IF EXISTS {table}")
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    finally:
-        roll_back(connection)
 
 
 class PresenceWorker(Worker):
