@@ -24,6 +24,7 @@ export class Browser {
   readonly #holders = new Map<string, Waiting>();
   readonly #queues = new Map<string, Waiting[]>();
   readonly lines = new Set<{ name: string; tab: Tab; hear: (message: Message) => void }>();
+  hasLocks = true;
   /** How often a connection was made. */
   dials = 0;
   /** What the tabs said to each other. */

@@ -242,6 +242,18 @@ test("a server that cannot say whose a tab is: it begins alone, and joins when t
   expect(browser.leaders).toBe(1);
 });
 
+test("a page that may have no locks has a connection of its own", async () => {
+  const browser = new Browser();
+  browser.hasLocks = false;
+  const tab = browser.open("ana");
+  tab.subscribe(TOPIC);
+  await browser.pass(500);
+  publish(browser.server("ana"), TOPIC, 1);
+  await browser.settle();
+  heardExactly([tab], [1]);
+  expect(tab.status?.state).toBe("live");
+});
+
 test("publishes pass through, and one that is under way when the leader goes is stored once", async () => {
   const { browser, tabs } = await five();
   const [leader, guest] = tabs as [Tab, Tab];

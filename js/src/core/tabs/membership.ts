@@ -25,6 +25,8 @@ export interface MembershipOptions {
   readonly open: (tell: (effect: Told) => void) => Engine;
   /** This tab's leader has gone, or it leads no longer. */
   readonly detached: () => void;
+  /** This page may have no locks. */
+  readonly failed: () => void;
   /** The leader found itself to be another user. */
   readonly scattered: () => void;
 }
@@ -48,7 +50,10 @@ export class Membership {
     this.#options = options;
     const { name, tab, world } = options;
     // It tells the leader when this tab ends without a word; so it comes before the first word.
-    this.#own = world.hold(lockOf(name, tab), false, { granted: () => this.#start() });
+    this.#own = world.hold(lockOf(name, tab), false, {
+      granted: () => this.#start(),
+      failed: options.failed,
+    });
   }
 
   get generation(): number {

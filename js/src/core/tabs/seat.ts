@@ -15,6 +15,7 @@ import type {
   SubscriptionState,
   TopicError,
 } from "../machine/values.js";
+import { Kept } from "./kept.js";
 import type { Addressed, Hello, Lease, News, Wish } from "./values.js";
 
 type Status = Extract<Told, { effect: "status" }>;
@@ -45,7 +46,6 @@ interface Topic {
   readonly subscribers: Set<number>;
 }
 
-const KEPT_MAX = 1_000;
 /** A publish that was under way when the leader went has so long to find the next. */
 const REPEAT_MS = 10_000;
 
@@ -60,10 +60,9 @@ export interface SeatOptions {
 export class Seat {
   readonly #tell: (effect: Told) => void;
   readonly #hear: (frame: RawFrame) => void;
-  readonly #keepMs: number;
   readonly #subscribers = new Map<number, Subscriber>();
   readonly #topics = new Map<string, Topic>();
-  readonly #kept = new Map<string, { cursor: string; until: number }>();
+  readonly #kept: Kept;
   readonly #publishes = new Map<number, { request: PublishRequest; until: number }>();
   #count = 0;
   #status: Status | null = null;
@@ -71,7 +70,7 @@ export class Seat {
   constructor({ tell, hear, keepMs }: SeatOptions) {
     this.#tell = tell;
     this.#hear = hear;
-    this.#keepMs = keepMs;
+    this.#kept = new Kept(keepMs);
   }
 
   get status(): Status | null {
@@ -129,7 +128,7 @@ export class Seat {
       topic?.subscribers.delete(id);
       if (topic?.subscribers.size !== 0) continue;
       this.#topics.delete(name);
-      if (cursor !== null) this.#keep(name, cursor, now);
+      if (cursor !== null) this.#kept.put(name, cursor, now);
     }
     this.#subscribers.delete(id);
   }
@@ -315,19 +314,8 @@ export class Seat {
     this.#tell({ effect: "topic", topic: name, state, ...told });
   }
 
-  #keep(name: string, cursor: string, now: number): void {
-    this.#kept.delete(name);
-    this.#kept.set(name, { cursor, until: now + this.#keepMs });
-    for (const [old, { until }] of this.#kept) {
-      if (until > now && this.#kept.size <= KEPT_MAX) break;
-      this.#kept.delete(old);
-    }
-  }
-
   #recall(name: string, now: number): string | null {
-    const kept = this.#kept.get(name);
-    const alone = this.#topics.get(name)?.subscribers.size === 1;
-    return alone && kept !== undefined && kept.until > now ? kept.cursor : null;
+    return this.#topics.get(name)?.subscribers.size === 1 ? this.#kept.get(name, now) : null;
   }
 }
 

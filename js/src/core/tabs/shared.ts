@@ -44,6 +44,7 @@ class Shared implements Engine {
   #place: { membership: Membership; identity: string | null } | null = null;
   /** Numbers the questions whose credentials these are: only the answer to the last one counts. */
   #asking = 0;
+  /** How often the group turned out to be another user's; at SCATTERS_MAX this tab stays alone. */
   #scatters = 0;
   #state: "asleep" | "awake" | "held" | "closed" = "asleep";
   #unwatch: (() => void) | null = null;
@@ -194,6 +195,10 @@ class Shared implements Engine {
       visible: () => !this.#hidden,
       open: (tell) => this.#open(tell, identity),
       detached: () => this.#detached(),
+      failed: () => {
+        this.#scatters = SCATTERS_MAX;
+        this.#join(identity);
+      },
       scattered: () => this.#scatter(),
     });
     this.#place = { membership, identity };

@@ -12,6 +12,8 @@ export interface HoldEvents {
   granted(): void;
   /** It was held, and was taken by force. */
   lost?(): void;
+  /** There are no locks to be had here, such as in a sandboxed frame. */
+  failed?(): void;
 }
 
 export interface Line {
@@ -51,7 +53,7 @@ export const BROWSER: TabWorld = {
   },
 };
 
-function hold(name: string, steal: boolean, { granted, lost }: HoldEvents): Hold {
+function hold(name: string, steal: boolean, { granted, lost, failed }: HoldEvents): Hold {
   const waiting = new AbortController();
   let held = false;
   let over = false;
@@ -68,7 +70,8 @@ function hold(name: string, steal: boolean, { granted, lost }: HoldEvents): Hold
   // Who takes by force does not wait, and the browser refuses a signal with it.
   const options = steal ? { steal } : { signal: waiting.signal };
   navigator.locks.request(name, options, run).catch(() => {
-    if (held && !over) lost?.();
+    const tell = held ? lost : failed;
+    if (!over) tell?.();
     over = true;
   });
   return {
