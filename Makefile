@@ -3,10 +3,14 @@ PYTHON ?= python3
 DEMO_PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: demo test nightly lint fmt bench docs clean test-python test-js test-browser build chromium postgresql
+.PHONY: demo example test nightly lint fmt bench docs clean test-python test-js test-browser build chromium postgresql
 
 demo: .make/web  ## The gift list on http://127.0.0.1:8000
 	@$(BIN)/tidings run gift_list.main:app --app-dir examples/gift-list --port $(DEMO_PORT)
+
+example: .make/web  ## One of the others: make example NAME=express
+	@npm run --silent build -w gift-list-$(NAME)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GIFT_LIST_PORT=$(DEMO_PORT) examples/gift-list-$(NAME)/start
 
 test: lint test-python test-js test-browser  ## Every suite
 
@@ -26,7 +30,7 @@ docs: .make/python .make/web chromium  ## Write the generated pages and pictures
 	$(BIN)/python -m tools.screenshots
 
 test-python: .make/python .make/js postgresql
-	$(BIN)/pytest -m "not browser and not nightly"
+	$(BIN)/pytest -n 4 --dist loadfile -m "not browser and not nightly"
 
 test-js: .make/js
 	npm run --silent test -w js -w gift-list-web
@@ -49,7 +53,7 @@ chromium:
 
 .venv: .make/python
 
-.make/node: package-lock.json package.json js/package.json examples/gift-list/web/package.json
+.make/node: package-lock.json package.json js/package.json $(wildcard examples/*/package.json examples/*/web/package.json)
 	npm ci --no-fund --no-audit --loglevel=error
 	@mkdir -p .make && touch $@
 

@@ -3,19 +3,18 @@
  * React, so that rendering twice (as StrictMode does) never connects twice.
  */
 
-import { QueryCache, QueryClient } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
 import { connect, type Live } from 'tidings';
-import { type Api, createApi, Refused, signIn, Unreachable } from './api.ts';
+import { type Api, createApi, Refused, signIn } from './api.ts';
+import { type Cached, clearCache, openCache } from './cache.tsx';
 import type { Session } from './model.ts';
 import { askedFor, forgetAsked, storedSession, storeSession } from './session.ts';
 
-export interface Account {
+export interface Account extends Cached {
   session: Session;
   live: Live;
   api: Api;
   apiOver: (fetcher: typeof fetch) => Api;
-  queries: QueryClient;
 }
 
 interface Entrance {
@@ -63,7 +62,7 @@ export function signOut(notice: string | null = null): void {
   const { account } = entrance;
   show({ account: null, busy: false, notice });
   account?.live.close();
-  account?.queries.clear();
+  if (account) clearCache(account);
 }
 
 function enter(session: Session): void {
@@ -93,20 +92,8 @@ function open(session: Session): Account {
   });
   if (new URLSearchParams(location.search).has('debug')) window.__tidings = live;
   const apiOver = (fetcher: typeof fetch) => createApi(fetcher, () => token);
-  return { session, live, api: apiOver(live.fetch), apiOver, queries: createCache() };
-}
-
-function createCache(): QueryClient {
-  return new QueryClient({
-    queryCache: new QueryCache({ onError: leaveIfSignedOut }),
-    defaultOptions: {
-      queries: {
-        // Whether there is a network, only an attempt can tell.
-        networkMode: 'always',
-        retry: (failures, error) => error instanceof Unreachable && failures < 3,
-      },
-    },
-  });
+  const cached = openCache({ live, me: session.member, apiOver, onError: leaveIfSignedOut });
+  return { session, live, api: apiOver(live.fetch), apiOver, ...cached };
 }
 
 /** The token has run out, or the member has left the family. */

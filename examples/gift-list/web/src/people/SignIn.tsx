@@ -1,10 +1,9 @@
-import { useQuery } from '@tanstack/react-query';
-import { readFamilies } from '../api.ts';
 import type { Member } from '../model.ts';
 import { Bones } from '../ui/Bones.tsx';
 import { TagMark } from '../ui/icons.tsx';
 import { Trouble } from '../ui/Trouble.tsx';
 import { Avatar } from './Avatar.tsx';
+import { useFamilies } from './useFamilies.ts';
 
 interface Props {
   /** Why nobody is signed in, where there is a reason. */
@@ -15,7 +14,7 @@ interface Props {
 
 /** The demo asks for no password: pick who you are. */
 export function SignIn({ notice, onChoose, busy }: Props) {
-  const families = useQuery({ queryKey: ['families'], queryFn: readFamilies });
+  const families = useFamilies();
   return (
     <main className="sign-in">
       <header className="sign-in-head">
