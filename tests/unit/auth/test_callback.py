@@ -47,7 +47,9 @@ def returns_a_coroutine(credentials: Credentials) -> Any:
 
 
 @pytest.mark.parametrize(
-    "function", [in_loop, in_thread, returns_a_coroutine, functools.partial(in_loop), AsyncObject()], ids=str
+    "function",
+    [in_loop, in_thread, returns_a_coroutine, functools.partial(in_loop), AsyncObject()],
+    ids=["coroutine function", "function", "returns a coroutine", "partial", "object"],
 )
 async def test_plain_and_async_functions(function: Any) -> None:
     assert await ask(function) is ANA
