@@ -68,7 +68,8 @@ function backEnd() {
       next();
     },
     tidingsCursor(live, shown),
-    tidingsCursor(live, () => ["user:ana"]),
+    // As one writes it, without types: the parameters of the route are there.
+    tidingsCursor(live, (request) => [`user:${request.params.id && "ana"}`]),
     (_request, response) => void response.json([]),
   );
   const away = new TidingsServer({ url: "http://127.0.0.1:9", key: "k" });

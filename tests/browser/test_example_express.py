@@ -20,6 +20,8 @@ from tests.browser.gift_list import CLAIM, CLAIMED_BY_ME, LET_GO, add_gift, name
 from tests.browser.processes import ROOT, START_SECONDS_MAX, Process, free_port
 from tests.browser.waiting import until
 from tests.browser.windows import Windows
+from tests.conformance.test_deploy_files import _AROUND as AROUND
+from tests.nginx import nginx_program
 
 pytestmark = [pytest.mark.nightly, pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -48,7 +50,7 @@ class ExpressList:
         self.express = Process(["node", str(EXAMPLE / "src" / "main.js")], log=folder / "express.log", env=env)
         serve = [str(COMMANDS / "tidings"), "serve", "--port", str(tidings_port)]
         self.tidings = Process(serve, log=folder / "tidings.log", env=env)
-        self._tidings_http = f"http://127.0.0.1:{tidings_port}"
+        self.tidings_address = f"127.0.0.1:{tidings_port}"
 
     async def start(self) -> None:
         self.express.start()
@@ -57,7 +59,7 @@ class ExpressList:
 
     async def start_tidings(self) -> None:
         self.tidings.start()
-        await answers(f"{self._tidings_http}/readyz")
+        await answers(f"http://{self.tidings_address}/readyz")
 
     def stop(self) -> None:
         self.tidings.stop()
@@ -211,6 +213,33 @@ async def test_make_example_prints_where_to_open_it(express_pages: None, tmp_pat
     finally:
         started.stop()
     assert started.log.read_text() == f"Open http://127.0.0.1:{port}\n"
+
+
+async def test_nginx_puts_both_behind_one_address(windows: Windows, example: ExpressList, tmp_path: Path) -> None:
+    program, port = nginx_program(), free_port()
+    site = (EXAMPLE / "deploy" / "nginx.conf").read_text()
+    for before, after in {
+        "127.0.0.1:8000": example.tidings_address, "127.0.0.1:3000": example.http.removeprefix("http://"),
+        "listen 80;": f"listen 127.0.0.1:{port};",
+    }.items():  # fmt: skip
+        assert before in site
+        site = site.replace(before, after)
+    (tmp_path / "site.conf").write_text(site)
+    (tmp_path / "nginx.conf").write_text(AROUND.format(folder=tmp_path))
+    nginx = Process([program, "-c", str(tmp_path / "nginx.conf")], log=tmp_path / "nginx.log")
+    nginx.start()
+    try:
+        await answers(f"http://127.0.0.1:{port}/healthz")
+        page = await windows.open(f"http://127.0.0.1:{port}/?as=ana#/{LIST}")
+        await expect(page.get_by_test_id("connection-badge")).to_contain_text("Live")
+        await add_gift(page, "Through nginx")
+        await expect(row(page, "Through nginx")).to_have_attribute("data-waiting", "false")
+        assert await page.evaluate("wire.received.length") > 1, "no frame of a WebSocket came"
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(f"http://127.0.0.1:{port}/tidings", content=b"{}")).status_code == 404
+        await windows.close()
+    finally:
+        nginx.stop()
 
 
 async def names(example: ExpressList) -> list[str]:

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from tests.browser.waiting import until
+from tests.schemas import schema
 from tidings.auth.webhook_signature import verify
 
+CALL = schema("webhooks", "call")
 SECRET = "a-secret-of-calls-0123456789abcdef"
 Call = dict[str, Any]
 Answer = Callable[[Call], bytes]
@@ -77,6 +79,7 @@ class BackEnd:
                 assert head.startswith("POST /tidings HTTP/1.1"), head
                 assert verify(SECRET, body, fields["Tidings-Signature"], time.time())
                 call = json.loads(body)
+                CALL.validate(call)
                 self.calls.append(call)
                 answer = self.answers[call["type"]](call)
                 if answer == STALLED:

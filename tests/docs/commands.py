@@ -106,8 +106,10 @@ def _pytest(words: list[str], folder: Path) -> None:
 
 def _python(words: list[str], folder: Path) -> None:
     if words[:1] == ["-m"]:
-        places = [folder / words[1], *(parent / words[1] for parent in (ROOT / "examples").iterdir())]
-        _expect(any((place / "__main__.py").is_file() for place in places), f"python -m {words[1]}: no such module")
+        module = words[1].replace(".", "/")
+        places = [folder / module, *(parent / module for parent in (ROOT / "examples").iterdir())]
+        runs = any((place / "__main__.py").is_file() or place.with_suffix(".py").is_file() for place in places)
+        _expect(runs, f"python -m {words[1]}: no such module")
     else:
         _expect((folder / words[0]).is_file(), f"python {words[0]}: no such file")
 

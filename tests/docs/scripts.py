@@ -83,12 +83,13 @@ def _compile(files: Mapping[str, Path], folder: Path, options: Mapping[str, bool
 
 
 def bundle(entry: Path, output: Path) -> None:
-    """One script for a browser. Raises AssertionError with what esbuild says."""
+    """One script for a browser, or for Node where it is a back end's. Raises AssertionError with what esbuild says."""
+    is_back_end = "tidings/server" in entry.read_text()
     done = subprocess.run(
         [
             str(_MODULES / ".bin" / "esbuild"), str(entry), "--bundle", "--format=esm", "--jsx=automatic",
             '--define:process.env.NODE_ENV="development"', "--target=es2022", f"--outfile={output}",
-            "--log-level=warning",
+            "--log-level=warning", f"--platform={'node' if is_back_end else 'browser'}",
         ],
         cwd=entry.parent, capture_output=True, text=True, timeout=_SECONDS_MAX, check=False,
     )  # fmt: skip

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import Connection, create_engine
 
 from tests.docs.commands import check_command
-from tests.docs.scripts import bundle, type_faults, write_scripts
+from tests.docs.scripts import bundle, link_packages, type_faults, write_scripts
 from tests.docs.shapes import same_json, same_text
 from tests.docs.shell import Shell, post
 from tests.docs.snippets import (
@@ -136,8 +136,11 @@ def test_data() -> None:
 
 
 def check_data(value: Any) -> None:
-    """Frames and events are held to the schema."""
-    if isinstance(value, dict) and "type" in value:
+    """Frames, events and calls to a back end are held to the schema."""
+    if isinstance(value, dict) and value.keys() & {"credentials", "identity", "allowed", "dropped"}:
+        name = "call" if "type" in value else "known" if "identity" in value else "allowed"
+        schema("webhooks", name).validate(value)
+    elif isinstance(value, dict) and "type" in value:
         schema("frames", "clientFrame" if is_of_client(value["type"]) else "serverFrame").validate(value)
     elif isinstance(value, dict) and "event" in value:
         schema("event", "received" if "cursor" in value else "published").validate(value)
@@ -218,6 +221,7 @@ def page_shell(page: str, folder: Path) -> Iterator[Shell]:
     named = [one for one in SNIPPETS if one.page == page and one.kind is Kind.PYTHON and one.name]
     for one in named:
         (folder / str(one.name)).write_text(one.text)
+    link_packages(folder)
     shell = Shell(folder, partial(post_a_gift, "robot"))
     try:
         if named:

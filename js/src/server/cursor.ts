@@ -1,7 +1,7 @@
 /** The header `Tidings-Cursor`, set before a route's query begins, so that the page misses nothing after it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Unreachable } from "./faults.js";
-import type { Middleware } from "./middleware.js";
+import type { Middleware, RoutedRequest } from "./middleware.js";
 import type { TidingsServer } from "./server.js";
 
 const CURSOR_HEADER = "Tidings-Cursor";
@@ -25,7 +25,7 @@ export interface CursorOptions {
  *
  *     app.get("/api/lists/:id", tidingsCursor(live, (request) => [`gift-list:${request.params.id}`]), readList)
  */
-export function tidingsCursor<Request extends IncomingMessage>(
+export function tidingsCursor<Request extends IncomingMessage = RoutedRequest>(
   server: TidingsServer,
   shown: (request: Request) => Shown | Promise<Shown>,
   options: CursorOptions = {},

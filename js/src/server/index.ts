@@ -11,7 +11,7 @@ export { authorizer, matchTopic } from "./authorizer.js";
 export type { CursorOptions, Shown } from "./cursor.js";
 export { setCursors, tidingsCursor } from "./cursor.js";
 export { PublishError, Refused, Unreachable, UsageError } from "./faults.js";
-export type { Middleware, Next } from "./middleware.js";
+export type { Middleware, Next, RoutedRequest } from "./middleware.js";
 export type { Outgoing, PublishOptions } from "./outgoing.js";
 export type { Member, TidingsServerOptions, TokenOptions } from "./server.js";
 export { TidingsServer } from "./server.js";
