@@ -119,6 +119,7 @@ class Tidings:
             clock=self._clock, start=self.start, refusal=error_answer,
         ))  # fmt: skip
         self._outbox = outbox
+        self._is_relaying = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = asyncio.Lock()
 
@@ -141,10 +142,14 @@ class Tidings:
 
         @asynccontextmanager
         async def lifespan(scope_app: Any) -> AsyncIterator[Any]:
-            await self.start()
+            await self._start(None)
             try:
                 async with inner(scope_app) as state:
-                    yield state
+                    await self.start()
+                    try:
+                        yield state
+                    finally:
+                        await self._close_outbox()  # before the application lets go of its database
             finally:
                 await self.close()
 
@@ -152,14 +157,26 @@ class Tidings:
 
     async def start(self) -> None:
         """Connect to the broker. ``mount`` does it with the application; a script calls it by itself."""
+        await self._start(self._outbox)
+
+    async def _start(self, outbox: Source | None) -> None:
+        if self._loop is not None and (outbox is None or self._is_relaying):
+            return
         async with self._starting:
             if self._loop is None:
                 await self.node.start()
                 self._loop = asyncio.get_running_loop()
-                if self._outbox is not None:
-                    await self._outbox.start(self._publish_numbered)
                 _running.add(self)
                 self._doors.open()
+            if outbox is not None and not self._is_relaying:
+                self._is_relaying = True
+                await outbox.start(self._publish_numbered)
+
+    async def _close_outbox(self) -> None:
+        async with self._starting:
+            if self._outbox is not None and self._is_relaying:
+                await self._outbox.close()
+                self._is_relaying = False
 
     def expect_drain(self) -> None:
         """The process was told to stop, and you will call ``drain``: until then nobody is sent away.
@@ -179,12 +196,11 @@ class Tidings:
 
     async def close(self) -> None:
         """End what is still connected, and let go of the broker."""
+        await self._close_outbox()
         async with self._starting:
             if self._loop is not None:
                 self._loop = None
                 _running.discard(self)
-                if self._outbox is not None:
-                    await self._outbox.close()
                 await self.node.close()
                 self._doors.close()
 

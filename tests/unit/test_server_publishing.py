@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from tidings import Exclude, PublishError, Settings, Tidings, outgoing
 from tidings.core.cursor import Cursor
@@ -77,3 +80,21 @@ async def test_the_outbox_starts_and_ends_with_the_server() -> None:
     await live.close()
     await live.close()
     assert source.said == ["started", "closed"]
+
+
+async def test_the_relay_works_within_the_applications_own_life() -> None:
+    """It needs the database, which the application opens before and lets go of after."""
+    source: Any = Source()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        source.said.append("database opened")
+        yield
+        source.said.append("database closed")
+
+    app = Starlette(lifespan=lifespan)
+    Tidings(secret=SECRET, outbox=source).mount(app)
+    for _ in range(2):
+        async with app.router.lifespan_context(app):
+            pass
+    assert source.said == ["database opened", "started", "closed", "database closed"] * 2

@@ -91,7 +91,8 @@ class Relay:
         self._publish = publish
         self._loop = asyncio.get_running_loop()
         self._stopping = False
-        self._stopped.clear()
+        self._awake, self._stopped = asyncio.Event(), asyncio.Event()  # of this loop: there may have been another
+        self._held_until = 0.0
         self._task = asyncio.create_task(self._run(), name="tidings relay")
 
     async def close(self) -> None:
