@@ -145,6 +145,11 @@ class Feeds:
                     continue
                 reason = UnrecoveredReason.UNAVAILABLE
             if reason is not None:
+                await feed.reached(history.head)
+                if not subscription.catching_up():
+                    break
+                # What is held may be more than one page, which history no longer has: it would break again for ever.
+                subscription.start_holding(feed.position)
                 return Broken(subscription, subscription.held_after, reason)
             page = self._page(history.publications)
             await self._bring_up(feed, subscription.sent, page)

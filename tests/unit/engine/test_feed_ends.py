@@ -279,3 +279,28 @@ def test_where_it_starts_is_never_below_what_the_client_has(since: int, told: st
 
     limits = Limits(recovery_events=2)
     on_node(test, limits=limits, wrap=lambda inner: DeafBroker(inner, [0], ["pass"]))
+
+
+def test_more_is_held_than_a_page_and_than_history_keeps() -> None:
+    """Then it is told once, and live from there; it was told again and again, without end."""
+
+    async def test(rig: Rig) -> None:
+        start = str(await rig.broker.head(TopicKey(None, LIST)))
+        for number in range(2):
+            await rig.publish(LIST, number)
+        client = rig.client(sink=RecordingSink())
+        client.sink.drain = asyncio.Event()  # nothing is read, after the first page
+        client.send(type="subscribe", topics=[LIST], since={LIST: start}, id=1)
+        await client.answer(1)
+        for number in range(6):
+            await rig.publish(LIST, number, note="x" * 200)
+        await rig.settle()
+        client.sink.drain.set()
+        client.sink.drain = None
+        await rig.settle()
+        assert [one["topics"][LIST]["reason"] for one in client.of("subscribed")[1:]] == ["trimmed"]
+        await rig.publish(LIST, 9)
+        await rig.settle()
+        assert client.offsets[-1] == 9
+
+    on_node(test, limits=Limits(history_events=2, page_events=1, page_bytes=500, hold_bytes=10_000))
